@@ -1,0 +1,133 @@
+# kataven-lua. `make demo` shows it at work, `make test` tests it; both install
+# what is missing first, where they can. LUA picks the Lua: 5.4, 5.3, 5.1, luajit.
+
+LUA ?= 5.4
+# "epoll" or "perform": how the core waits. Only Linux has the first.
+DRIVER ?= epoll
+CC ?= cc
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+DESTDIR ?=
+# V=1 shows the commands.
+Q = $(if $(V),,@)
+say = @$(if $(V),:,echo "  $(1) $@")
+
+# Fails in CI, warns elsewhere: other compilers warn of other things.
+WERROR ?= $(if $(CI),-Werror)
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wwrite-strings \
+	-Wcast-qual -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wredundant-decls -Wnested-externs -Wformat=2 \
+	-Wvla $(WERROR)
+
+# What a distribution calls this Lua, for pkg-config and as a program.
+first = $(firstword $(foreach n,$(2),$(if $(shell $(1) $(n) 2>/dev/null && echo yes),$(n))))
+ifeq ($(LUA),luajit)
+LUA_NAMES = luajit
+LUA_SHARE = 5.1
+else
+LUA_NAMES = lua$(LUA) lua-$(LUA) lua$(subst .,,$(LUA))
+LUA_SHARE = $(LUA)
+endif
+LUA_PC = $(or $(call first,pkg-config --exists,$(LUA_NAMES)),$(firstword $(LUA_NAMES)))
+LUA_BIN ?= $(or $(call first,command -v >/dev/null,$(LUA_NAMES)),$(firstword $(LUA_NAMES)))
+
+BUILD = build/$(LUA)$(if $(filter-out epoll,$(DRIVER)),-$(DRIVER))
+CORE = $(BUILD)/kataven/core.so
+ENGINE_SOURCES = $(wildcard src/kat_*.c)
+SOURCES = $(ENGINE_SOURCES) $(wildcard src/lkat_*.c)
+OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+C_SPECS = $(patsubst spec/c/%_spec.c,%,$(wildcard spec/c/*_spec.c))
+C_BINARIES = $(C_SPECS:%=$(BUILD)/spec/%)
+
+LUA_CFLAGS = $(shell pkg-config --cflags $(LUA_PC))
+CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
+CURL_LIBS = $(shell pkg-config --libs libcurl)
+BASE_CFLAGS = -std=c99 -D_GNU_SOURCE -fPIC $(WARNINGS) \
+	$(if $(filter perform,$(DRIVER)),-DKAT_NO_EPOLL)
+
+# The pin matters: see kat_curl_init. The module is never linked with -llua.
+ifeq ($(shell uname -s),Darwin)
+SO_LDFLAGS = -bundle -undefined dynamic_lookup
+else
+SO_LDFLAGS = -shared -Wl,-z,nodelete -Wl,-z,now
+endif
+
+RUN_ENV = LUA_PATH="./lua/?.lua;./lua/?/init.lua;;" LUA_CPATH="$(BUILD)/?.so;;"
+
+.PHONY: all test demo hub lint format install uninstall clean deps deps-demo deps-test deps-lint shell-env
+
+all: $(CORE)
+
+$(CORE): $(OBJECTS)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SO_LDFLAGS) -o $@ $(OBJECTS) $(CURL_LIBS) -lm -ldl -lpthread
+
+# The engine is compiled without Lua's headers in reach, and so holds itself to
+# its side of the border.
+$(BUILD)/obj/kat_%.o: src/kat_%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(CURL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/lkat_%.o: src/lkat_%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(CURL_CFLAGS) $(LUA_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/spec/%: spec/c/%_spec.c $(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) -Isrc $(CURL_CFLAGS) -MMD -MP -o $@ $< \
+		$(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o) $(CURL_LIBS) -lcmocka -lm -ldl -lpthread
+
+-include $(OBJECTS:.o=.d) $(C_BINARIES:=.d)
+
+deps:
+	@.ci/deps build $(LUA)
+deps-demo:
+	@.ci/deps demo $(LUA)
+deps-test:
+	@.ci/deps test $(LUA)
+deps-lint:
+	@.ci/deps lint $(LUA)
+
+# Each goes through a second make, which sees the packages that the first one
+# has just installed.
+demo: deps-demo
+	@$(MAKE) --no-print-directory $(CORE)
+	@$(RUN_ENV) spec/support/with_hub.sh -- $(LUA_BIN) examples/demo.lua
+
+hub: deps-demo
+	@lua5.1 spec/support/hub.lua
+
+# SPECS picks some: make test SPECS=spec/client_spec.lua
+SPECS ?= $(sort $(wildcard spec/*_spec.lua))
+test: deps-test
+	@$(MAKE) --no-print-directory run-specs
+
+.PHONY: run-specs
+run-specs: $(CORE) $(C_BINARIES)
+	@$(RUN_ENV) LUA_BIN=$(LUA_BIN) CORE=$(CORE) spec/support/run.sh "$(C_BINARIES)" "$(SPECS)"
+
+lint: deps-lint
+	clang-format --dry-run --Werror src/*.[ch] $(wildcard spec/c/*.[ch])
+	luacheck --quiet lua spec examples rockspec/*.rockspec
+	@! grep -ln 'lua\.h\|lauxlib\.h' src/kat_* || { echo "the engine must not include Lua's headers"; exit 1; }
+
+format: deps-lint
+	clang-format -i src/*.[ch] $(wildcard spec/c/*.[ch])
+
+LUA_DIR = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_SHARE)
+LIB_DIR = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_SHARE)
+
+install: $(CORE)
+	install -d $(LIB_DIR)/kataven
+	install -m 755 $(CORE) $(LIB_DIR)/kataven/core.so
+	cd lua && find kataven -name '*.lua' -exec install -D -m 644 '{}' '$(abspath $(LUA_DIR))/{}' ';'
+
+uninstall:
+	rm -rf $(LIB_DIR)/kataven $(LUA_DIR)/kataven
+
+clean:
+	rm -rf build

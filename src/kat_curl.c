@@ -1,0 +1,75 @@
+#include "kat_curl.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#ifndef RTLD_NODELETE
+#define RTLD_NODELETE 0
+#endif
+
+/* Weak: there where libcurl brought OpenSSL along, NULL elsewhere. */
+#if defined(__GNUC__) || defined(__clang__)
+extern void ERR_clear_error(void) __attribute__((weak));
+#define HAVE_ERR_CLEAR_ERROR 1
+#endif
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool ready;
+
+const char *kat_curl_problem(unsigned version, const char *text, char *buf, size_t size)
+{
+    if (version >= KAT_CURL_MIN)
+        return NULL;
+    snprintf(buf, size,
+             "kataven needs libcurl 7.80 or later, but this process runs with %s; "
+             "install a newer libcurl, or check which one LD_LIBRARY_PATH finds",
+             text);
+    return buf;
+}
+
+unsigned kat_curl_version(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version_num;
+}
+
+const char *kat_curl_version_text(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version;
+}
+
+/* The Makefile links with -z nodelete; a LuaRocks build cannot, so the pin
+ * is set here for both. In a static host dlopen refuses, and nothing is
+ * lost: its code is never unmapped. */
+static void pin(void)
+{
+    static const char anchor = 0;
+    Dl_info info;
+
+    if (dladdr((const void *)&anchor, &info) && info.dli_fname)
+        dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+static void init(void)
+{
+    pin();
+    ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
+bool kat_curl_init(void)
+{
+    return pthread_once(&once, init) == 0 && ready;
+}
+
+bool kat_curl_ready(void)
+{
+    return ready;
+}
+
+void kat_curl_forget_errors(void)
+{
+#ifdef HAVE_ERR_CLEAR_ERROR
+    if (ERR_clear_error)
+        ERR_clear_error();
+#endif
+}

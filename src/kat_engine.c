@@ -1,0 +1,185 @@
+/* The engine's outside: making, starting, stepping, waiting, ending. */
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kat_clock.h"
+#include "kat_internal.h"
+
+/* A host that cannot watch a descriptor is told to come back after 1 ms, then
+ * half as much again up to 10 ms: 4% late at most for an answer of 200 ms. */
+#define PAUSE_FIRST 0.001
+#define PAUSE_GROWTH 1.5
+#define PAUSE_LONGEST 0.010
+
+static bool copy(char **to, const char *text)
+{
+    *to = text ? kat_strdup(text, strlen(text)) : NULL;
+    return !text || *to;
+}
+
+kat_engine *kat_engine_new(const kat_config *config)
+{
+    kat_engine *engine = kat_zalloc(sizeof *engine);
+
+    if (!engine)
+        return NULL;
+    kat_driver_init(&engine->driver);
+    kat_gate_init(&engine->gate, config->max_concurrent);
+    engine->pid = getpid();
+    engine->max_bytes = config->max_bytes;
+    engine->max_concurrent = config->max_concurrent;
+    if (!copy(&engine->ca_file, config->ca_file) || !copy(&engine->ca_path, config->ca_path) ||
+        !copy(&engine->proxy, config->proxy)) {
+        kat_engine_free(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+static void wipe_and_free(char *text)
+{
+    if (text)
+        kat_wipe(text, strlen(text)); /* a proxy's URL may hold a password */
+    kat_free(text);
+}
+
+void kat_engine_free(kat_engine *engine)
+{
+    if (!engine)
+        return;
+    kat_check_fork(engine);
+    kat_multi_close(engine);
+    kat_gate_close(&engine->gate);
+    kat_driver_close(engine);
+    kat_free(engine->ca_file);
+    kat_free(engine->ca_path);
+    wipe_and_free(engine->proxy);
+    kat_free(engine);
+}
+
+kat_gate *kat_engine_gate(kat_engine *engine)
+{
+    return &engine->gate;
+}
+
+/* In a forked child the connections, the epoll set and the TLS sessions are
+ * the parent's too: closing a handle here would say goodbye to the server in
+ * its name. So the handles are left as they are, and forgotten. */
+bool kat_check_fork(kat_engine *engine)
+{
+    pid_t pid = getpid();
+
+    if (engine->pid == pid)
+        return false;
+    while (engine->ops)
+        kat_op_orphan(engine->ops);
+    kat_driver_close(engine); /* our copies of the descriptors only */
+    kat_gate_close(&engine->gate);
+    engine->multi = NULL;
+    engine->idle = NULL;
+    engine->idle_count = engine->active = engine->unclaimed = 0;
+    engine->stepping = false;
+    engine->pid = pid;
+    return true;
+}
+
+const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request)
+{
+    kat_slot *slot;
+    const char *problem;
+
+    kat_check_fork(engine);
+    if (!engine->multi && !kat_multi_open(engine))
+        return "libcurl could not be initialised (out of memory or descriptors?)";
+    slot = kat_slot_take(engine);
+    if (!slot)
+        return "out of memory";
+    problem = kat_slot_setup(engine, slot, request);
+    if (!problem && curl_multi_add_handle(engine->multi, slot->easy) != CURLM_OK)
+        problem = "out of memory";
+    if (problem) {
+        kat_slot_give(engine, slot);
+        return problem;
+    }
+    slot->added = true;
+    slot->op = op;
+    op->slot = slot;
+    op->began = kat_now();
+    op->timeout = request->timeout;
+    op->pause = PAUSE_FIRST;
+    kat_op_link(engine, op);
+    kat_op_move(op, KAT_ACTIVE);
+    engine->active++;
+    return NULL;
+}
+
+static bool drive(kat_engine *engine, long ms)
+{
+    kat_sigpipe guard;
+    bool whole;
+
+    if (kat_check_fork(engine) || !engine->multi || engine->stepping)
+        return true;
+    engine->stepping = true;
+    kat_sigpipe_hold(&guard, engine->guard_sigpipe);
+    whole = kat_drive(engine, ms);
+    kat_multi_collect(engine);
+    kat_sigpipe_release(&guard);
+    engine->stepping = false;
+    kat_curl_forget_errors();
+    return whole;
+}
+
+void kat_step(kat_engine *engine)
+{
+    drive(engine, 0);
+}
+
+bool kat_poll(kat_engine *engine, double seconds)
+{
+    /* What others have not claimed yet must not keep this wait awake: they
+     * cannot run before it ends. */
+    kat_driver_ring(engine, false);
+    return drive(engine, seconds > 0 ? kat_to_ms(seconds) : 0);
+}
+
+double kat_timeout(kat_engine *engine)
+{
+    return engine->multi && engine->active > 0 ? kat_driver_timeout(engine) : HUGE_VAL;
+}
+
+int kat_fd(kat_engine *engine)
+{
+    kat_check_fork(engine);
+    if (!kat_driver_open(engine))
+        return -1;
+    engine->driver.shown = true;
+    return engine->driver.set;
+}
+
+void kat_settle(kat_engine *engine)
+{
+    kat_driver_ring(engine, engine->unclaimed + engine->gate.poked > 0);
+    if (engine->active == 0)
+        kat_driver_arm(engine, HUGE_VAL);
+}
+
+double kat_prepare_wait(kat_engine *engine, kat_op *op, double longest, bool watcher)
+{
+    double left = kat_timeout(engine);
+
+    kat_settle(engine);
+    if (left < HUGE_VAL)
+        kat_driver_arm(engine, kat_now() + left);
+    if (op && left < longest)
+        longest = left;
+    if (op && !watcher) {
+        if (op->pause < longest)
+            longest = op->pause;
+        op->pause *= PAUSE_GROWTH;
+        if (op->pause > PAUSE_LONGEST)
+            op->pause = PAUSE_LONGEST;
+    }
+    return longest;
+}

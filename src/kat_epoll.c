@@ -1,0 +1,225 @@
+/* The driver where epoll is: libcurl says which sockets it wants watched, and
+ * is called for those that are ready only, whatever the number in flight. */
+#include "kat_internal.h"
+
+#if KAT_EPOLL
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "kat_clock.h"
+
+enum { EVENTS = 64, ROUNDS = 4 };
+
+void kat_driver_init(kat_driver *driver)
+{
+    driver->set = driver->bell = driver->timer = -1;
+    driver->rung = driver->shown = false;
+    driver->armed = driver->due = HUGE_VAL;
+}
+
+static bool watch(kat_driver *driver, int fd)
+{
+    struct epoll_event event;
+
+    memset(&event, 0, sizeof event);
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    return fd >= 0 && epoll_ctl(driver->set, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void shut(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+bool kat_driver_open(kat_engine *engine)
+{
+    kat_driver *driver = &engine->driver;
+
+    if (driver->set >= 0)
+        return true;
+    driver->set = epoll_create1(EPOLL_CLOEXEC);
+    driver->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    driver->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (driver->set < 0 || !watch(driver, driver->bell) || !watch(driver, driver->timer)) {
+        kat_driver_close(engine);
+        return false;
+    }
+    return true;
+}
+
+void kat_driver_close(kat_engine *engine)
+{
+    kat_driver *driver = &engine->driver;
+
+    shut(&driver->set);
+    shut(&driver->bell);
+    shut(&driver->timer);
+    kat_driver_init(driver);
+}
+
+/* libcurl wants a socket watched, or no longer. */
+static int on_interest(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
+{
+    kat_engine *engine = user;
+    struct epoll_event event;
+    int set = engine->driver.set;
+
+    (void)easy;
+    memset(&event, 0, sizeof event);
+    event.data.fd = fd;
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(set, EPOLL_CTL_DEL, fd, &event); /* it may be closed already */
+        return 0;
+    }
+    event.events = (what & CURL_POLL_IN ? (unsigned)EPOLLIN : 0) |
+                   (what & CURL_POLL_OUT ? (unsigned)EPOLLOUT : 0);
+    if (!known) {
+        kat_set_cloexec(fd); /* the resolver's pair is not made by us */
+        curl_multi_assign(engine->multi, fd, engine);
+    }
+    /* A number that was closed and given out again is new to the set, though
+     * libcurl may know it, and the other way about. */
+    if (epoll_ctl(set, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0)
+        return 0;
+    return epoll_ctl(set, errno == EEXIST ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0 ? 0
+                                                                                            : -1;
+}
+
+static int on_timer(CURLM *multi, long ms, void *user)
+{
+    kat_engine *engine = user;
+
+    (void)multi;
+    engine->driver.due = ms < 0 ? HUGE_VAL : kat_now() + (double)ms / 1000;
+    return 0;
+}
+
+void kat_driver_attach(kat_engine *engine)
+{
+    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, on_interest);
+    curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
+    curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
+}
+
+static void expire(kat_engine *engine)
+{
+    int running;
+    long ms = -1;
+
+    engine->driver.due = HUGE_VAL;
+    curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    if (engine->driver.due < HUGE_VAL || running == 0)
+        return;
+    /* libcurl names a time once only: one that we reached a hair too early
+     * would be lost, so ask. */
+    curl_multi_timeout(engine->multi, &ms);
+    if (ms >= 0)
+        engine->driver.due = kat_now() + (double)(ms > 0 ? ms : 1) / 1000;
+}
+
+static void serve(kat_engine *engine, const struct epoll_event *event)
+{
+    kat_driver *driver = &engine->driver;
+    int fd = event->data.fd, mask = 0, running;
+    uint64_t count;
+
+    if (fd == driver->bell)
+        return;
+    if (fd == driver->timer) {
+        driver->armed = HUGE_VAL;
+        if (read(fd, &count, sizeof count) < 0)
+            return; /* it was set anew meanwhile: nothing to take */
+        return;
+    }
+    if (event->events & EPOLLIN)
+        mask |= CURL_CSELECT_IN;
+    if (event->events & EPOLLOUT)
+        mask |= CURL_CSELECT_OUT;
+    if (event->events & (EPOLLERR | EPOLLHUP))
+        mask |= CURL_CSELECT_ERR;
+    curl_multi_socket_action(engine->multi, fd, mask, &running);
+}
+
+bool kat_drive(kat_engine *engine, long ms)
+{
+    kat_driver *driver = &engine->driver;
+    struct epoll_event events[EVENTS];
+    bool whole = true;
+    int round, count, i;
+
+    /* A few rounds, since libcurl likes to be called again at once; not for
+     * ever, since the host has other work. */
+    for (round = 0; round < ROUNDS; round++) {
+        double left = driver->due - kat_now();
+
+        if (left <= 0)
+            ms = 0;
+        else if (ms > 0 && left < (double)ms / 1000)
+            ms = kat_to_ms(left);
+        count = epoll_wait(driver->set, events, EVENTS, (int)ms);
+        if (count < 0)
+            whole = errno != EINTR;
+        for (i = 0; i < count; i++)
+            serve(engine, &events[i]);
+        if (driver->due <= kat_now())
+            expire(engine);
+        if (driver->due > kat_now())
+            break;
+        ms = 0;
+    }
+    return whole;
+}
+
+double kat_driver_timeout(kat_engine *engine)
+{
+    double left = engine->driver.due - kat_now();
+
+    return left > 0 ? left : 0;
+}
+
+void kat_driver_ring(kat_engine *engine, bool on)
+{
+    kat_driver *driver = &engine->driver;
+    uint64_t one = 1;
+    ssize_t done;
+
+    if (!driver->shown || driver->rung == on)
+        return;
+    done = on ? write(driver->bell, &one, sizeof one) : read(driver->bell, &one, sizeof one);
+    (void)done; /* neither can block or fail on an eventfd in these states */
+    driver->rung = on;
+}
+
+void kat_driver_arm(kat_engine *engine, double at)
+{
+    kat_driver *driver = &engine->driver;
+    struct itimerspec spec;
+    double whole;
+
+    /* One that fires too early costs a spurious wake-up; setting it at every
+     * change would cost a system call each. */
+    if (!driver->shown || (at >= driver->armed && at < HUGE_VAL) || at == driver->armed)
+        return;
+    memset(&spec, 0, sizeof spec);
+    if (at < HUGE_VAL) {
+        whole = floor(at);
+        spec.it_value.tv_sec = (time_t)whole;
+        spec.it_value.tv_nsec = (long)((at - whole) * 1e9);
+        if (whole <= 0 && spec.it_value.tv_nsec == 0)
+            spec.it_value.tv_nsec = 1; /* zero would disarm it */
+    }
+    timerfd_settime(driver->timer, TFD_TIMER_ABSTIME, &spec, NULL);
+    driver->armed = at;
+}
+
+#endif

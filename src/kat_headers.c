@@ -1,0 +1,173 @@
+#include "kat_headers.h"
+
+#include <string.h>
+
+enum { KEEP_TEXT = 4096, KEEP_LIST = 64 * (int)sizeof(kat_header) };
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static void trim(const char **text, size_t *len)
+{
+    while (*len > 0 && is_blank((*text)[0])) {
+        (*text)++;
+        (*len)--;
+    }
+    while (*len > 0 && is_blank((*text)[*len - 1]))
+        (*len)--;
+}
+
+size_t kat_headers_count(const kat_headers *h)
+{
+    return h->list.len / sizeof(kat_header);
+}
+
+static kat_header *at(kat_headers *h, size_t index)
+{
+    return (kat_header *)(void *)h->list.data + index;
+}
+
+const kat_header *kat_headers_at(const kat_headers *h, size_t index)
+{
+    return (const kat_header *)(const void *)h->list.data + index;
+}
+
+/* A line that begins with white space goes on with the value before it (an
+ * obsolete form that some servers still send). */
+static kat_headers_result continue_last(kat_headers *h, const char *text, size_t len)
+{
+    size_t count = kat_headers_count(h);
+    kat_header *last;
+
+    trim(&text, &len);
+    if (count == 0 || len == 0)
+        return KAT_HEADERS_OK;
+    last = at(h, count - 1);
+    /* The last value ends the text, so it can grow in place. */
+    if (!kat_buf_addc(&h->text, ' ') || !kat_buf_add(&h->text, text, len))
+        return KAT_HEADERS_NOMEM;
+    last->value_len = h->text.len - last->value;
+    return KAT_HEADERS_OK;
+}
+
+static kat_headers_result add(kat_headers *h, const char *line, size_t len)
+{
+    const char *colon = memchr(line, ':', len);
+    const char *name = line, *value;
+    size_t name_len, value_len, i;
+    kat_header entry = {0};
+
+    if (!colon)
+        return KAT_HEADERS_OK; /* not a header: nothing can depend on it */
+    name_len = (size_t)(colon - line);
+    value = colon + 1;
+    value_len = len - name_len - 1;
+    trim(&name, &name_len);
+    trim(&value, &value_len);
+    if (name_len == 0)
+        return KAT_HEADERS_OK;
+    if (kat_headers_count(h) >= KAT_HEADERS_MAX_COUNT)
+        return KAT_HEADERS_TOO_LARGE;
+    entry.name = h->text.len;
+    entry.name_len = name_len;
+    entry.value = h->text.len + name_len;
+    entry.value_len = value_len;
+    if (!kat_buf_reserve(&h->text, name_len + value_len) ||
+        !kat_buf_add(&h->list, &entry, sizeof entry))
+        return KAT_HEADERS_NOMEM;
+    for (i = 0; i < name_len; i++) {
+        char c = name[i];
+
+        h->text.data[h->text.len++] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    }
+    if (value_len > 0)
+        memcpy(h->text.data + h->text.len, value, value_len);
+    h->text.len += value_len;
+    return KAT_HEADERS_OK;
+}
+
+kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len)
+{
+    h->seen += len;
+    if (h->seen > KAT_HEADERS_MAX_BYTES)
+        return KAT_HEADERS_TOO_LARGE;
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        h->text.len = h->list.len = 0;
+        h->body = false;
+        return KAT_HEADERS_OK;
+    }
+    if (h->body)
+        return KAT_HEADERS_OK;
+    if (len > 0 && (line[0] == '\r' || line[0] == '\n')) {
+        h->body = true;
+        return KAT_HEADERS_OK;
+    }
+    if (len > 0 && (line[0] == ' ' || line[0] == '\t'))
+        return continue_last(h, line, len);
+    return add(h, line, len);
+}
+
+static bool same_name(const kat_headers *h, const kat_header *a, const kat_header *b)
+{
+    return a->name_len == b->name_len &&
+           memcmp(h->text.data + a->name, h->text.data + b->name, a->name_len) == 0;
+}
+
+/* Appends "first, second, …" to the text and points `into` at it. */
+static bool join_from(kat_headers *h, size_t into, size_t next)
+{
+    size_t count = kat_headers_count(h), start = h->text.len, i;
+    kat_header *first = at(h, into);
+
+    if (!kat_buf_reserve(&h->text, first->value_len))
+        return false;
+    memcpy(h->text.data + h->text.len, h->text.data + first->value, first->value_len);
+    h->text.len += first->value_len;
+    for (i = next; i < count; i++) {
+        kat_header *other = at(h, i);
+
+        if (!same_name(h, first, other))
+            continue;
+        if (!kat_buf_reserve(&h->text, other->value_len + 2))
+            return false;
+        memcpy(h->text.data + h->text.len, ", ", 2);
+        memcpy(h->text.data + h->text.len + 2, h->text.data + other->value, other->value_len);
+        h->text.len += other->value_len + 2;
+        other->joined = true;
+    }
+    first->value = start;
+    first->value_len = h->text.len - start;
+    return true;
+}
+
+bool kat_headers_join(kat_headers *h)
+{
+    size_t count = kat_headers_count(h), i, j;
+
+    for (i = 0; i < count; i++) {
+        if (at(h, i)->joined)
+            continue;
+        for (j = i + 1; j < count; j++)
+            if (same_name(h, at(h, i), at(h, j)))
+                break;
+        if (j < count && !join_from(h, i, j))
+            return false;
+    }
+    return true;
+}
+
+void kat_headers_reset(kat_headers *h)
+{
+    kat_buf_reset(&h->text, KEEP_TEXT);
+    kat_buf_reset(&h->list, KEEP_LIST);
+    h->seen = 0;
+    h->body = false;
+}
+
+void kat_headers_free(kat_headers *h)
+{
+    kat_buf_free(&h->text);
+    kat_buf_free(&h->list);
+}

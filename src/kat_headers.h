@@ -1,0 +1,45 @@
+/* Collects the header lines of an answer as they come from the wire. */
+#ifndef KAT_HEADERS_H
+#define KAT_HEADERS_H
+
+#include "kat_buf.h"
+
+KAT_BEGIN_DECLS
+
+enum {
+    KAT_HEADERS_MAX_BYTES = 256 * 1024, /* interim answers included */
+    KAT_HEADERS_MAX_COUNT = 1000
+};
+
+typedef struct kat_header {
+    size_t name, name_len; /* offsets into the text; the name in lower case */
+    size_t value, value_len;
+    bool joined; /* its value was taken into an earlier one of that name */
+} kat_header;
+
+typedef struct kat_headers {
+    kat_buf text; /* owns all names and values */
+    kat_buf list; /* an array of kat_header */
+    size_t seen;  /* bytes received in this attempt */
+    bool body;    /* the block ended: what follows are trailers, dropped */
+} kat_headers;
+
+typedef enum { KAT_HEADERS_OK, KAT_HEADERS_TOO_LARGE, KAT_HEADERS_NOMEM } kat_headers_result;
+
+/* Takes one line as libcurl hands it over, its end included. A status line
+ * begins anew, so the headers of interim answers are dropped. */
+kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len);
+
+/* Joins repeated headers with ", ". To be called once, when the answer is
+ * whole. False when memory has run out. */
+bool kat_headers_join(kat_headers *h);
+
+size_t kat_headers_count(const kat_headers *h);
+const kat_header *kat_headers_at(const kat_headers *h, size_t index);
+
+void kat_headers_reset(kat_headers *h);
+void kat_headers_free(kat_headers *h);
+
+KAT_END_DECLS
+
+#endif

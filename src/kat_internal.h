@@ -1,0 +1,122 @@
+/* The engine's inside, shared by its files and nobody else. */
+#ifndef KAT_INTERNAL_H
+#define KAT_INTERNAL_H
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include "kat_curl.h"
+#include "kat_engine.h"
+
+#if !defined(KAT_NO_EPOLL) && defined(__linux__)
+#define KAT_EPOLL 1
+#else
+#define KAT_EPOLL 0
+#endif
+
+KAT_BEGIN_DECLS
+
+enum {
+    KAT_IDLE_SLOTS = 32,        /* easy handles kept for reuse */
+    KAT_KEEP_BYTES = 16 * 1024, /* of a buffer that waits for its next use */
+    KAT_MAX_AGE = 30            /* seconds that an idle connection is trusted */
+};
+
+struct kat_lines {
+    struct curl_slist *list, *last;
+    unsigned refs;
+};
+
+/* What one transfer needs; pooled, since making an easy handle and telling it
+ * the options that never change costs more than a warm request's headers. */
+struct kat_slot {
+    CURL *easy;
+    kat_slot *next; /* in the pool */
+    kat_op *op;     /* whom it works for; NULL in the pool */
+    size_t max_bytes;
+    kat_lines *lines;
+    kat_buf request_body, body;
+    kat_headers headers;
+    int prereqs;   /* how often the request was about to go out */
+    bool bundle;   /* certificates from the fallback bundle */
+    bool direct;   /* set up to go through no proxy */
+    bool tried;    /* the handshake was tried again with the bundle */
+    bool added;    /* it is in the multi handle */
+    bool sized;    /* the body's buffer was made as large as promised */
+    kat_kind kind; /* set by a callback that refused to go on */
+    const char *refusal;
+    char error[CURL_ERROR_SIZE];
+};
+
+/* Descriptors and timers, as the platform has them (kat_epoll.c and
+ * kat_perform.c, of which one is built). */
+typedef struct kat_driver {
+    int set, bell, timer; /* epoll, eventfd, timerfd; -1 while closed */
+    bool shown;           /* somebody may be watching the set */
+    bool rung;            /* the doorbell is readable */
+    double armed;         /* when the timerfd fires; HUGE_VAL: never */
+    double due;           /* when libcurl wants to be called; HUGE_VAL: never */
+} kat_driver;
+
+struct kat_engine {
+    CURLM *multi; /* NULL before the first request */
+    pid_t pid;    /* whose handles these are */
+    kat_op *ops;  /* ACTIVE and DONE */
+    size_t active, unclaimed;
+    kat_slot *idle;
+    size_t idle_count;
+    kat_driver driver;
+    kat_gate gate;
+    size_t max_bytes, max_concurrent;
+    char *ca_file, *ca_path, *proxy; /* owned; NULL where not given */
+    kat_ca ca;
+    bool bundle; /* the hashed directory has not sufficed before */
+    bool guard_sigpipe;
+    bool stepping; /* a step is under way: another within it does nothing */
+};
+
+/* kat_slot.c */
+kat_slot *kat_slot_take(kat_engine *engine);
+const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request *request);
+void kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca);
+void kat_slot_give(kat_engine *engine, kat_slot *slot);
+void kat_slot_free(kat_slot *slot);
+
+/* kat_op.c */
+void kat_op_move(kat_op *op, kat_state state);
+void kat_op_link(kat_engine *engine, kat_op *op);
+void kat_op_finish(kat_op *op, CURLcode code);
+void kat_op_orphan(kat_op *op);
+
+/* kat_multi.c */
+bool kat_multi_open(kat_engine *engine);
+void kat_multi_close(kat_engine *engine);
+void kat_multi_collect(kat_engine *engine);
+void kat_set_cloexec(int fd);
+
+/* kat_sigpipe.c: keeps a SIGPIPE that libcurl causes from ending the process,
+ * where the library is too old to see to it. */
+typedef struct kat_sigpipe {
+    bool active, pending;
+    sigset_t before;
+} kat_sigpipe;
+
+void kat_sigpipe_hold(kat_sigpipe *guard, bool needed);
+void kat_sigpipe_release(kat_sigpipe *guard);
+
+/* kat_epoll.c or kat_perform.c */
+void kat_driver_init(kat_driver *driver);
+bool kat_driver_open(kat_engine *engine);   /* descriptors; may be called twice */
+void kat_driver_attach(kat_engine *engine); /* to the multi handle */
+/* Closes descriptors; `inherited` by a forked child: the set is the parent's
+ * as well, so nothing may be taken out of it. */
+void kat_driver_close(kat_engine *engine);
+/* Waits up to `ms` and moves transfers. False when a signal broke the wait. */
+bool kat_drive(kat_engine *engine, long ms);
+double kat_driver_timeout(kat_engine *engine);
+void kat_driver_ring(kat_engine *engine, bool on);
+void kat_driver_arm(kat_engine *engine, double at);
+
+KAT_END_DECLS
+
+#endif

@@ -1,0 +1,39 @@
+/* JSON, as far as no Lua is needed for it: a strict check of what came in,
+ * and the writing of strings and numbers.
+ *
+ * The check makes every lua-cjson behave the same: Debian's stops at a NUL
+ * byte, takes raw control characters, bad UTF-8 and "1." for good, and the
+ * OpenResty fork differs in some of these. What passes here is RFC 8259. */
+#ifndef KAT_JSON_H
+#define KAT_JSON_H
+
+#include "kat_buf.h"
+
+KAT_BEGIN_DECLS
+
+enum { KAT_JSON_MAX_DEPTH = 128 };
+
+typedef struct kat_json_info {
+    bool nulls;          /* some object has a null member */
+    bool numbers;        /* there is a number somewhere */
+    char top;            /* first byte of the value: { [ " t f n - or a digit */
+    const char *problem; /* NULL when the text is good */
+    size_t at;           /* byte offset of the problem, from 0 */
+} kat_json_info;
+
+/* Checks a whole text; allocates nothing. True when it is good JSON. */
+bool kat_json_check(const char *text, size_t len, kat_json_info *info);
+
+/* Offset of the first byte that is not well-formed UTF-8, or len. */
+size_t kat_utf8_check(const char *text, size_t len);
+
+/* Appends a string with its quotes. The text must be good UTF-8. */
+bool kat_json_add_string(kat_buf *out, const char *text, size_t len);
+
+/* Appends a finite number in the shortest form that reads back the same,
+ * whatever the locale; whole numbers below 2^53 without a fraction. */
+bool kat_json_add_number(kat_buf *out, double number);
+
+KAT_END_DECLS
+
+#endif

@@ -1,0 +1,108 @@
+/* The curl_multi handle: opened at the first request, closed with the engine. */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kat_internal.h"
+
+/* Sets close-on-exec on what curl_multi_init has just opened for its own
+ * wake-ups. It takes the lowest free descriptors, which are tried out first;
+ * in case another thread took one, only what looks like a wake-up pair (a
+ * local socket, a pipe or an anonymous descriptor) is touched. */
+static bool is_wakeup(int fd)
+{
+    struct stat st;
+    struct sockaddr_storage name;
+    socklen_t len = sizeof name;
+
+    if (fstat(fd, &st) != 0)
+        return false;
+    if (S_ISSOCK(st.st_mode))
+        return getsockname(fd, (struct sockaddr *)&name, &len) == 0 && name.ss_family == AF_UNIX;
+    return S_ISFIFO(st.st_mode) || (st.st_mode & S_IFMT) == 0;
+}
+
+static CURLM *multi_init(void)
+{
+    int probe[2] = {-1, -1}, pair[2];
+    CURLM *multi;
+    int i;
+
+    if (pipe(pair) == 0) {
+        for (i = 0; i < 2; i++) {
+            probe[i] = pair[i];
+            close(pair[i]);
+        }
+    }
+    multi = curl_multi_init();
+    for (i = 0; multi && i < 2; i++)
+        if (probe[i] >= 0 && is_wakeup(probe[i]))
+            kat_set_cloexec(probe[i]);
+    return multi;
+}
+
+bool kat_multi_open(kat_engine *engine)
+{
+    CURLM *multi;
+    long cached = (long)(engine->max_concurrent < 8 ? 8 : engine->max_concurrent);
+
+    if (!kat_curl_init() || !kat_driver_open(engine))
+        return false;
+    multi = multi_init();
+    if (!multi)
+        return false;
+    engine->multi = multi;
+    engine->ca = kat_ca_default(engine->ca_file, engine->ca_path);
+    /* Before 7.87 libcurl let OpenSSL write to the socket by itself, without
+     * MSG_NOSIGNAL. */
+    engine->guard_sigpipe = kat_curl_version() < 0x075700;
+    /* 7.88 swaps answers when it pipelines over mixed connections. */
+    curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, cached);
+    kat_driver_attach(engine);
+    return true;
+}
+
+void kat_multi_close(kat_engine *engine)
+{
+    kat_slot *slot;
+    kat_sigpipe guard;
+
+    kat_sigpipe_hold(&guard, engine->guard_sigpipe);
+    while (engine->ops) {
+        slot = engine->ops->slot;
+        if (slot->added)
+            curl_multi_remove_handle(engine->multi, slot->easy);
+        kat_op_orphan(engine->ops); /* reads the slot, then lets go of it */
+        kat_slot_free(slot);
+    }
+    engine->active = engine->unclaimed = 0;
+    while ((slot = engine->idle) != NULL) {
+        engine->idle = slot->next;
+        kat_slot_free(slot);
+    }
+    engine->idle_count = 0;
+    if (engine->multi) {
+        curl_multi_cleanup(engine->multi);
+        kat_curl_forget_errors();
+    }
+    engine->multi = NULL;
+    kat_sigpipe_release(&guard);
+}
+
+/* Takes note of every transfer that has ended. */
+void kat_multi_collect(kat_engine *engine)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(engine->multi, &left)) != NULL) {
+        CURLcode code = message->data.result;
+        char *slot = NULL;
+
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot);
+        kat_op_finish(((kat_slot *)(void *)slot)->op, code);
+    }
+}

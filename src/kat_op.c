@@ -1,0 +1,183 @@
+/* One operation: its states, and what came of it. */
+#include <assert.h>
+#include <string.h>
+
+#include "kat_clock.h"
+#include "kat_internal.h"
+
+/* The one place where an operation changes its state. */
+void kat_op_move(kat_op *op, kat_state state)
+{
+    static const unsigned char allowed[KAT_STATE_COUNT] = {
+        [KAT_NEW] = 1 << KAT_ACTIVE | 1 << KAT_CANCELLED | 1 << KAT_ORPHANED,
+        [KAT_ACTIVE] = 1 << KAT_DONE | 1 << KAT_CANCELLED | 1 << KAT_ORPHANED,
+        [KAT_DONE] = 1 << KAT_CLAIMED | 1 << KAT_ORPHANED,
+    };
+
+    assert(allowed[op->state] & (1u << state));
+    (void)allowed;
+    op->state = state;
+}
+
+void kat_op_link(kat_engine *engine, kat_op *op)
+{
+    op->engine = engine;
+    op->prev = NULL;
+    op->next = engine->ops;
+    if (op->next)
+        op->next->prev = op;
+    engine->ops = op;
+}
+
+static void sever(kat_op *op)
+{
+    kat_engine *engine = op->engine;
+
+    if (op->prev)
+        op->prev->next = op->next;
+    else
+        engine->ops = op->next;
+    if (op->next)
+        op->next->prev = op->prev;
+    op->prev = op->next = NULL;
+    op->engine = NULL;
+}
+
+/* Takes the slot out of the multi handle and gives it back. A transfer that
+ * was cut off takes its connection with it: nobody will read the rest. */
+static void detach(kat_op *op)
+{
+    kat_slot *slot = op->slot;
+    kat_sigpipe guard;
+
+    op->slot = NULL;
+    if (slot->added) {
+        kat_sigpipe_hold(&guard, op->engine->guard_sigpipe);
+        curl_multi_remove_handle(op->engine->multi, slot->easy);
+        kat_sigpipe_release(&guard);
+        slot->added = false;
+    }
+    kat_slot_give(op->engine, slot);
+}
+
+static bool unknown_issuer(CURL *easy)
+{
+    long verdict = 0;
+
+    /* X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, DEPTH_ZERO_SELF_SIGNED_CERT,
+     * SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT_LOCALLY and
+     * UNABLE_TO_VERIFY_LEAF_SIGNATURE. */
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+    return verdict == 2 || (verdict >= 18 && verdict <= 21);
+}
+
+/* A certificate that somebody appended to the bundle only is not in the
+ * hashed directory: nothing has been sent, so try with the bundle, once. */
+static bool try_bundle(kat_op *op, CURLcode code)
+{
+    kat_engine *engine = op->engine;
+    kat_slot *slot = op->slot;
+    double left = op->began + op->timeout - kat_now();
+
+    if (code != CURLE_PEER_FAILED_VERIFICATION || !engine->ca.fallback || slot->tried ||
+        slot->prereqs > 0 || left <= 0 || !unknown_issuer(slot->easy))
+        return false;
+    slot->tried = true;
+    slot->error[0] = '\0';
+    kat_slot_use_bundle(slot, &engine->ca);
+    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, kat_to_ms(left));
+    slot->added = curl_multi_add_handle(engine->multi, slot->easy) == CURLM_OK;
+    return slot->added;
+}
+
+/* To be called when libcurl is finished with a transfer. */
+void kat_op_finish(kat_op *op, CURLcode code)
+{
+    kat_slot *slot = op->slot;
+    long status = 0;
+
+    curl_multi_remove_handle(op->engine->multi, slot->easy);
+    slot->added = false;
+    if (try_bundle(op, code))
+        return;
+    if (slot->bundle && slot->prereqs > 0)
+        op->engine->bundle = true;
+    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    op->sent = slot->prereqs > 0;
+    op->status = op->sent ? (int)status : 0;
+    op->kind =
+        slot->kind != KAT_NONE ? slot->kind : kat_kind_from_curl(code, op->sent, slot->error);
+    if (op->kind == KAT_NONE && !kat_headers_join(&slot->headers)) {
+        op->kind = KAT_CONNECTION;
+        slot->refusal = "out of memory";
+    }
+    if (op->kind != KAT_NONE && slot->error[0] == '\0' && !slot->refusal)
+        slot->refusal = curl_easy_strerror(code);
+    kat_op_move(op, KAT_DONE);
+    op->engine->active--;
+    op->engine->unclaimed++;
+}
+
+void kat_op_orphan(kat_op *op)
+{
+    if (op->state == KAT_ACTIVE && op->slot)
+        op->sent = op->slot->prereqs > 0;
+    op->slot = NULL; /* the engine frees it, or has abandoned it */
+    kat_op_move(op, KAT_ORPHANED);
+    sever(op);
+}
+
+const char *kat_op_message(const kat_op *op)
+{
+    if (op->state == KAT_ORPHANED)
+        return "the client was closed, or the process forked, while the call was under way";
+    if (!op->slot)
+        return "";
+    return op->slot->refusal ? op->slot->refusal : op->slot->error;
+}
+
+const kat_headers *kat_op_headers(const kat_op *op)
+{
+    return &op->slot->headers;
+}
+
+kat_buf *kat_op_body(kat_op *op)
+{
+    return &op->slot->body;
+}
+
+void kat_op_cancel(kat_op *op)
+{
+    if (op->state != KAT_NEW && op->state != KAT_ACTIVE)
+        return;
+    if (op->engine && !kat_check_fork(op->engine)) {
+        op->sent = op->slot->prereqs > 0;
+        detach(op);
+        op->engine->active--;
+        kat_op_move(op, KAT_CANCELLED);
+        kat_settle(op->engine);
+        sever(op);
+    } else if (op->state == KAT_NEW) {
+        kat_op_move(op, KAT_CANCELLED);
+    }
+    op->kind = KAT_CANCELLED_KIND;
+}
+
+void kat_op_claim(kat_op *op)
+{
+    kat_engine *engine = op->engine;
+
+    if (op->state != KAT_DONE || kat_check_fork(engine))
+        return;
+    detach(op);
+    engine->unclaimed--;
+    kat_op_move(op, KAT_CLAIMED);
+    sever(op);
+    kat_settle(engine);
+}
+
+void kat_op_release(kat_op *op)
+{
+    kat_op_cancel(op);
+    kat_op_claim(op);
+}

@@ -1,0 +1,282 @@
+/* Pooled easy handles: the options that never change are told once, the rest
+ * for each request. No Lua is reachable from the callbacks here. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kat_clock.h"
+#include "kat_internal.h"
+
+static const char OUT_OF_MEMORY[] = "out of memory";
+
+/* Stops a transfer from within a callback: libcurl takes any other count than
+ * the one it gave as "stop". */
+static size_t refuse(kat_slot *slot, kat_kind kind, const char *why)
+{
+    slot->kind = kind;
+    slot->refusal = why;
+    return 0;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *data)
+{
+    kat_slot *slot = data;
+    size_t len = size * count;
+
+    switch (kat_headers_line(&slot->headers, line, len)) {
+    case KAT_HEADERS_OK:
+        return len;
+    case KAT_HEADERS_TOO_LARGE:
+        return refuse(slot, KAT_TOO_LARGE,
+                      "the answer's headers are larger than 256 KiB or 1000 lines");
+    default:
+        return refuse(slot, KAT_CONNECTION, OUT_OF_MEMORY);
+    }
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user)
+{
+    kat_slot *slot = user;
+    size_t len = size * count;
+
+    if (len > slot->max_bytes - slot->body.len)
+        return refuse(slot, KAT_TOO_LARGE, "the answer is larger than maxResponseBytes allows");
+    if (!slot->sized) {
+        curl_off_t promised = -1;
+
+        slot->sized = true;
+        curl_easy_getinfo(slot->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &promised);
+        /* One allocation of the right size; a server that lies gains nothing,
+         * since the pages are not touched before data comes. */
+        if (promised > 0 && (uint64_t)promised <= slot->max_bytes &&
+            !kat_buf_reserve(&slot->body, (size_t)promised))
+            return refuse(slot, KAT_CONNECTION, OUT_OF_MEMORY);
+    }
+    if (!kat_buf_add(&slot->body, data, len))
+        return refuse(slot, KAT_CONNECTION, OUT_OF_MEMORY);
+    return len;
+}
+
+/* Runs when a request is about to be written: the one sure sign that it was
+ * sent. A second time within an attempt means that a kept-alive connection
+ * died under it and libcurl is about to send it again, POST and DELETE too. */
+static int on_prereq(void *user, char *to, char *from, int to_port, int from_port)
+{
+    kat_slot *slot = user;
+
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    if (slot->prereqs++ == 0)
+        return CURL_PREREQFUNC_OK;
+    refuse(slot, KAT_CONNECTION,
+           "the connection was lost after the request was sent, before an answer came");
+    return CURL_PREREQFUNC_ABORT;
+}
+
+void kat_set_cloexec(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+
+    if (flags >= 0 && !(flags & FD_CLOEXEC))
+        fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+}
+
+static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    int fd;
+
+    (void)user;
+    (void)purpose;
+#ifdef SOCK_CLOEXEC
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+#else
+    fd = socket(address->family, address->socktype, address->protocol);
+    if (fd >= 0)
+        kat_set_cloexec(fd);
+#endif
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static void set_protocols(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    if (kat_curl_version() >= 0x075500) {
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+        curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "");
+        return;
+    }
+#endif
+    /* The number of CURLOPT_PROTOCOLS, whose name newer headers warn about. */
+    curl_easy_setopt(easy, (CURLoption)181, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+}
+
+static void set_certificates(CURL *easy, const char *file, const char *path)
+{
+    curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, path);
+}
+
+void kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca)
+{
+    set_certificates(slot->easy, ca->fallback, NULL);
+    slot->bundle = true;
+}
+
+/* Options that hold for the handle's whole life. */
+static void set_constants(kat_engine *engine, kat_slot *slot)
+{
+    CURL *easy = slot->easy;
+
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, slot);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)KAT_MAX_AGE);
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)engine->max_bytes);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    set_protocols(easy);
+    if (!engine->ca.builtin)
+        set_certificates(easy, engine->ca.file, engine->ca.path);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* Without it a timeout or a close waits for the resolver's thread. An
+     * older library answers that it does not know the option. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+}
+
+/* Loopback never goes through a proxy; else what the user said, or the
+ * environment. A proxy that was named goes for every host: no_proxy belongs
+ * to the environment's. */
+static void set_proxy(kat_engine *engine, kat_slot *slot, bool direct)
+{
+    const char *proxy = direct ? "" : engine->proxy;
+
+    curl_easy_setopt(slot->easy, CURLOPT_PROXY, proxy);
+    curl_easy_setopt(slot->easy, CURLOPT_NOPROXY, proxy ? "" : NULL);
+    slot->direct = direct;
+}
+
+kat_slot *kat_slot_take(kat_engine *engine)
+{
+    kat_slot *slot = engine->idle;
+
+    if (slot) {
+        engine->idle = slot->next;
+        engine->idle_count--;
+        slot->next = NULL;
+    } else {
+        slot = kat_zalloc(sizeof *slot);
+        if (!slot)
+            return NULL;
+        slot->easy = curl_easy_init();
+        if (!slot->easy) {
+            kat_free(slot);
+            return NULL;
+        }
+        set_constants(engine, slot);
+        set_proxy(engine, slot, false);
+    }
+    slot->max_bytes = engine->max_bytes;
+    if (engine->bundle && !slot->bundle)
+        kat_slot_use_bundle(slot, &engine->ca);
+    slot->tried = slot->bundle;
+    return slot;
+}
+
+static CURLcode set_method(kat_slot *slot, const kat_request *request)
+{
+    CURL *easy = slot->easy;
+    bool get = strcmp(request->method, "GET") == 0;
+    CURLcode code;
+
+    /* HTTPGET also takes back what POST or NOBODY had set before. */
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    if (strcmp(request->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
+        return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    }
+    if (request->body || strcmp(request->method, "POST") == 0) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)slot->request_body.len);
+        code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                                slot->request_body.len > 0 ? slot->request_body.data : "");
+        if (code != CURLE_OK)
+            return code;
+        get = false;
+    }
+    return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, get ? NULL : request->method);
+}
+
+/* Tells a handle one request. NULL, or why it could not. */
+const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request *request)
+{
+    CURL *easy = slot->easy;
+
+    slot->prereqs = 0;
+    slot->sized = false;
+    slot->kind = KAT_NONE;
+    slot->refusal = NULL;
+    slot->error[0] = '\0';
+    if (request->body && !kat_buf_add(&slot->request_body, request->body, request->body_len))
+        return OUT_OF_MEMORY;
+    if (curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK ||
+        set_method(slot, request) != CURLE_OK)
+        return OUT_OF_MEMORY;
+    slot->lines = request->lines;
+    if (slot->lines)
+        slot->lines->refs++;
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, slot->lines ? slot->lines->list : NULL);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, kat_to_ms(request->timeout));
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kat_to_ms(request->connect_timeout));
+    if (slot->direct != request->direct)
+        set_proxy(engine, slot, request->direct);
+    return NULL;
+}
+
+void kat_slot_free(kat_slot *slot)
+{
+    curl_easy_cleanup(slot->easy);
+    kat_lines_unref(slot->lines);
+    kat_headers_free(&slot->headers);
+    kat_buf_free(&slot->body);
+    kat_buf_free(&slot->request_body);
+    kat_free(slot);
+}
+
+void kat_slot_give(kat_engine *engine, kat_slot *slot)
+{
+    if (engine->idle_count >= KAT_IDLE_SLOTS) {
+        kat_slot_free(slot);
+        return;
+    }
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, NULL);
+    kat_lines_unref(slot->lines);
+    slot->lines = NULL;
+    slot->op = NULL;
+    kat_headers_reset(&slot->headers);
+    kat_buf_reset(&slot->body, KAT_KEEP_BYTES);
+    kat_buf_reset(&slot->request_body, KAT_KEEP_BYTES);
+    slot->next = engine->idle;
+    engine->idle = slot;
+    engine->idle_count++;
+}

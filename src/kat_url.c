@@ -1,0 +1,205 @@
+#include "kat_url.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <string.h>
+#include <strings.h>
+
+bool kat_is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    char bare[INET6_ADDRSTRLEN];
+    size_t len = strlen(host);
+
+    if (strcasecmp(host, "localhost") == 0)
+        return true;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    if (len > 2 && host[0] == '[' && len - 2 < sizeof bare) {
+        memcpy(bare, host + 1, len - 2);
+        bare[len - 2] = '\0';
+        return inet_pton(AF_INET6, bare, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+    }
+    return false;
+}
+
+static bool ends_with(const char *text, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+
+    return len >= n && memcmp(text + len - n, end, n) == 0;
+}
+
+/* The parts of a URL that libcurl handed out; all may be NULL. */
+typedef struct parts {
+    char *scheme, *host, *port, *path, *user, *password, *query, *fragment;
+} parts;
+
+static void free_parts(parts *p)
+{
+    curl_free(p->scheme);
+    curl_free(p->host);
+    curl_free(p->port);
+    curl_free(p->path);
+    curl_free(p->user);
+    curl_free(p->password);
+    curl_free(p->query);
+    curl_free(p->fragment);
+}
+
+static const char *build(kat_base *base, const parts *p)
+{
+    kat_buf out = {0};
+    size_t path_len = strlen(p->path);
+
+    while (path_len > 0 && p->path[path_len - 1] == '/')
+        path_len--;
+    if (!kat_buf_puts(&out, p->scheme) || !kat_buf_puts(&out, "://") ||
+        !kat_buf_puts(&out, p->host) || (p->port && !kat_buf_addc(&out, ':')) ||
+        (p->port && !kat_buf_puts(&out, p->port)))
+        goto nomem;
+    base->origin = out.len;
+    if (!kat_buf_add(&out, p->path, path_len) || !kat_buf_addc(&out, '\0'))
+        goto nomem;
+    base->text = out.data;
+    base->v1 = ends_with(p->path, path_len, "/v1");
+    base->loopback = kat_is_loopback(p->host);
+    base->tls = strcmp(p->scheme, "https") == 0;
+    return NULL;
+nomem:
+    kat_buf_free(&out);
+    return "could not be read: out of memory";
+}
+
+static const char *check(const parts *p)
+{
+    if (strcmp(p->scheme, "http") != 0 && strcmp(p->scheme, "https") != 0)
+        return "must begin with https:// (or http://)";
+    if (p->user || p->password)
+        return "must not hold user info (user:password@)";
+    if (p->query)
+        return "must not hold a query (?…)";
+    if (p->fragment)
+        return "must not hold a fragment (#…)";
+    return NULL;
+}
+
+const char *kat_base_parse(kat_base *base, const char *url, size_t len)
+{
+    parts p = {0};
+    CURLU *handle;
+    const char *problem = "is not a URL such as https://api.kataven.ai/v1";
+    size_t i;
+
+    if (len == 0)
+        return "is empty";
+    for (i = 0; i < len; i++)
+        if ((unsigned char)url[i] <= ' ' || url[i] == 127)
+            return "must not hold blanks or control characters";
+    /* libcurl forgets an empty query, fragment or user; a user would not
+     * have written it for nothing. */
+    if (memchr(url, '?', len))
+        return "must not hold a query (?…)";
+    if (memchr(url, '#', len))
+        return "must not hold a fragment (#…)";
+    if (memchr(url, '@', len))
+        return "must not hold user info (user:password@)";
+    handle = curl_url();
+    if (!handle)
+        return "could not be read: out of memory";
+    if (curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+        curl_url_get(handle, CURLUPART_SCHEME, &p.scheme, 0) == CURLUE_OK &&
+        curl_url_get(handle, CURLUPART_HOST, &p.host, 0) == CURLUE_OK &&
+        curl_url_get(handle, CURLUPART_PATH, &p.path, 0) == CURLUE_OK) {
+        /* These may be absent, which is not an error. */
+        curl_url_get(handle, CURLUPART_PORT, &p.port, 0);
+        curl_url_get(handle, CURLUPART_USER, &p.user, 0);
+        curl_url_get(handle, CURLUPART_PASSWORD, &p.password, 0);
+        curl_url_get(handle, CURLUPART_QUERY, &p.query, 0);
+        curl_url_get(handle, CURLUPART_FRAGMENT, &p.fragment, 0);
+        problem = check(&p);
+        if (!problem)
+            problem = build(base, &p);
+    }
+    free_parts(&p);
+    curl_url_cleanup(handle);
+    return problem;
+}
+
+void kat_base_free(kat_base *base)
+{
+    kat_free(base->text);
+    base->text = NULL;
+}
+
+static bool unreserved(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+static bool add_hex(kat_buf *out, unsigned char c)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char text[3];
+
+    text[0] = '%';
+    text[1] = hex[c >> 4];
+    text[2] = hex[c & 15];
+    return kat_buf_add(out, text, 3);
+}
+
+bool kat_url_escape(kat_buf *out, const char *text, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (!(unreserved(c) ? kat_buf_addc(out, text[i]) : add_hex(out, c)))
+            return false;
+    }
+    return true;
+}
+
+/* The length of `prefix` if path begins with it as whole segments, else 0. */
+static size_t segment_prefix(const char *path, size_t len, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    if (len < n || memcmp(path, prefix, n) != 0)
+        return 0;
+    return len == n || path[n] == '/' || path[n] == '?' ? n : 0;
+}
+
+const char *kat_url_join(kat_buf *out, const kat_base *base, const char *path, size_t len)
+{
+    size_t i, skip = 0;
+
+    if (len == 0 || path[0] != '/')
+        return "must begin with a slash, as /api/v1/widget-keys does";
+    if (len > 1 && (path[1] == '/' || path[1] == '\\'))
+        return "must begin with one slash only: two would name another host";
+    for (i = 0; i < len; i++) {
+        if ((unsigned char)path[i] < ' ' || path[i] == 127)
+            return "must not hold control characters";
+        if (path[i] == '#')
+            return "must not hold a fragment (#…); write %23 for a # of its own";
+    }
+    if (base->v1) {
+        skip = segment_prefix(path, len, "/api/v1");
+        if (skip == 0)
+            skip = segment_prefix(path, len, "/api");
+    }
+    if (!kat_buf_puts(out, base->text))
+        return "";
+    for (i = skip; i < len; i++) {
+        unsigned char c = (unsigned char)path[i];
+        bool plain = c > ' ' && c < 127 && !strchr("\"<>\\^`{|}", c);
+
+        if (!(plain ? kat_buf_addc(out, path[i]) : add_hex(out, c)))
+            return "";
+    }
+    return NULL;
+}

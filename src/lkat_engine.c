@@ -1,0 +1,145 @@
+/* The engine and the header lines as userdata. */
+#include <math.h>
+
+#include "lkat.h"
+
+static const char ENGINE[] = "kataven.engine";
+static const char LINES[] = "kataven.lines";
+
+/* NULL once it was closed; the userdata itself stays valid. */
+typedef struct engine_box {
+    kat_engine *engine;
+} engine_box;
+
+typedef struct lines_box {
+    kat_lines *lines;
+} lines_box;
+
+kat_engine *lkat_engine(lua_State *L, int index)
+{
+    engine_box *box = luaL_checkudata(L, index, ENGINE);
+
+    return box->engine;
+}
+
+kat_lines *lkat_lines(lua_State *L, int index)
+{
+    lines_box *box = luaL_checkudata(L, index, LINES);
+
+    return box->lines;
+}
+
+/* close(), __gc and __close: idempotent. Does not raise. */
+static int engine_close(lua_State *L)
+{
+    engine_box *box = luaL_checkudata(L, 1, ENGINE);
+    kat_engine *engine = box->engine;
+
+    box->engine = NULL; /* first: nothing that runs from here finds it */
+    kat_engine_free(engine);
+    return 0;
+}
+
+/* engine(caFile, caPath, proxy, maxBytes, maxConcurrent): nil where not given.
+ * Opens no descriptor and initialises nothing. */
+static int engine_new(lua_State *L)
+{
+    kat_config config = {0};
+    engine_box *box;
+
+    config.ca_file = luaL_optstring(L, 1, NULL);
+    config.ca_path = luaL_optstring(L, 2, NULL);
+    config.proxy = luaL_optstring(L, 3, NULL);
+    config.max_bytes = (size_t)luaL_checknumber(L, 4);
+    config.max_concurrent = (size_t)luaL_checknumber(L, 5);
+    box = lkat_newuserdata(L, sizeof *box);
+    box->engine = NULL;
+    luaL_getmetatable(L, ENGINE);
+    lua_setmetatable(L, -2);
+    box->engine = kat_engine_new(&config);
+    return box->engine ? 1 : lkat_nomem(L);
+}
+
+static int engine_step(lua_State *L)
+{
+    kat_engine *engine = lkat_engine(L, 1);
+
+    if (engine)
+        kat_step(engine);
+    return 0;
+}
+
+/* fd() -> descriptor | nil */
+static int engine_fd(lua_State *L)
+{
+    kat_engine *engine = lkat_engine(L, 1);
+    int fd = engine ? kat_fd(engine) : -1;
+
+    if (fd < 0)
+        return 0;
+    lua_pushinteger(L, fd);
+    return 1;
+}
+
+/* prepare(longest): to be called before a host waits for a turn or a back-off;
+ * brings the descriptor up to date. */
+static int engine_prepare(lua_State *L)
+{
+    kat_engine *engine = lkat_engine(L, 1);
+
+    if (engine)
+        kat_prepare_wait(engine, NULL, HUGE_VAL, true);
+    return 0;
+}
+
+static int lines_gc(lua_State *L)
+{
+    lines_box *box = luaL_checkudata(L, 1, LINES);
+
+    kat_lines_unref(box->lines);
+    box->lines = NULL;
+    return 0;
+}
+
+/* lines{name, value, name, value, …} */
+static int lines_new(lua_State *L)
+{
+    lines_box *box;
+    int i, count;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    box = lkat_newuserdata(L, sizeof *box);
+    box->lines = NULL;
+    luaL_getmetatable(L, LINES);
+    lua_setmetatable(L, -2);
+    box->lines = kat_lines_new();
+    if (!box->lines)
+        return lkat_nomem(L);
+    count = (int)lua_rawlen(L, 1);
+    for (i = 1; i < count; i += 2) {
+        lua_rawgeti(L, 1, i);
+        lua_rawgeti(L, 1, i + 1);
+        if (!kat_lines_add(box->lines, luaL_checkstring(L, -2), luaL_checkstring(L, -1)))
+            return lkat_nomem(L);
+        lua_pop(L, 2);
+    }
+    return 1;
+}
+
+void lkat_open_engine(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"start", lkat_op_start},
+                                       {"turn", lkat_turn_new},
+                                       {"step", engine_step},
+                                       {"fd", engine_fd},
+                                       {"prepare", engine_prepare},
+                                       {"close", engine_close},
+                                       {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"engine", engine_new}, {"lines", lines_new}, {NULL, NULL}};
+
+    lkat_newtype(L, ENGINE, methods, engine_close);
+    lkat_newtype(L, LINES, NULL, lines_gc);
+    lkat_setfuncs(L, functions);
+}

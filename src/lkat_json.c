@@ -1,0 +1,147 @@
+/* JSON text to Lua values: checked here, parsed by lua-cjson, and brought
+ * into the form that the contract promises. */
+#include <math.h>
+#include <string.h>
+
+#include "kat_json.h"
+#include "lkat.h"
+
+#define MAX_WHOLE 9007199254740992.0 /* 2^53 */
+
+/* What cjson gives that the contract wants otherwise. */
+typedef struct fix {
+    bool nulls;   /* drop null members of objects */
+    bool numbers; /* whole numbers as integers */
+} fix;
+
+#if LKAT_INTEGERS
+/* Replaces the number on top by the form it has in the contract: an integer
+ * where it is whole and not beyond 2^53, else a float. True when it changed.
+ * Does not raise. */
+static bool fix_number(lua_State *L)
+{
+    lua_Number number = lua_tonumber(L, -1);
+    bool whole = number == floor(number) && fabs(number) <= MAX_WHOLE;
+
+    if (whole == (bool)lua_isinteger(L, -1))
+        return false;
+    lua_pop(L, 1);
+    if (whole)
+        lua_pushinteger(L, (lua_Integer)number);
+    else
+        lua_pushnumber(L, number);
+    return true;
+}
+#else
+static bool fix_number(lua_State *L)
+{
+    (void)L;
+    return false;
+}
+#endif
+
+/* Walks the table on top, whose depth the check has limited. Assigning to a
+ * field that exists is allowed while lua_next is at work. */
+static void fix_table(lua_State *L, const fix *f)
+{
+    luaL_checkstack(L, 4, "decoding JSON");
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        switch (lua_type(L, -1)) {
+        case LUA_TTABLE:
+            fix_table(L, f);
+            break;
+        case LUA_TLIGHTUSERDATA:
+            /* In an array, whose keys are numbers, a null keeps its place. */
+            if (f->nulls && lua_type(L, -2) == LUA_TSTRING) {
+                lua_pushvalue(L, -2);
+                lua_pushnil(L);
+                lua_rawset(L, -5);
+            }
+            break;
+        case LUA_TNUMBER:
+            if (f->numbers && fix_number(L)) {
+                lua_pushvalue(L, -2);
+                lua_pushvalue(L, -2);
+                lua_rawset(L, -5);
+            }
+            break;
+        default:
+            break;
+        }
+        lua_pop(L, 1);
+    }
+}
+
+/* decode(text [, keepNulls]) -> value, kind | nil, problem
+ * `kind` is the first byte of the value ("{", "[", …): an empty array and an
+ * empty object look the same in Lua. */
+static int decode(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    bool keep = lua_toboolean(L, 2);
+    kat_json_info info;
+    fix f;
+
+    if (!kat_json_check(text, len, &info)) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "%s, at byte %d", info.problem, (int)info.at + 1);
+        return 2;
+    }
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1); /* what passed the check, cjson takes */
+    f.nulls = info.nulls && !keep;
+    f.numbers = info.numbers && LKAT_INTEGERS;
+    if (f.nulls || f.numbers) {
+        if (lua_istable(L, 1))
+            fix_table(L, &f);
+        else if (lua_type(L, 1) == LUA_TNUMBER)
+            fix_number(L);
+    }
+    lua_pushlstring(L, &info.top, 1);
+    return 2;
+}
+
+/* Calls one of cjson's switches, if this build of it has it. */
+static void configure(lua_State *L, const char *name, int number)
+{
+    lua_getfield(L, -1, name);
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    if (number >= 0)
+        lua_pushinteger(L, number);
+    else
+        lua_pushboolean(L, 0);
+    lua_call(L, 1, 0);
+}
+
+/* An instance of our own: what the host sets on its cjson does not reach us,
+ * and what we set does not reach the host. */
+void lkat_open_json(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "cjson");
+    if (lua_pcall(L, 1, 1, 0) != 0)
+        luaL_error(L,
+                   "kataven needs the module 'cjson' for this Lua "
+                   "(lua-cjson: apt-get install lua-cjson, or luarocks install lua-cjson):\n%s",
+                   lua_tostring(L, -1));
+    lua_getfield(L, -1, "new");
+    if (!lua_isfunction(L, -1))
+        luaL_error(L, "kataven needs lua-cjson 2.1.0 or later: this cjson has no 'new'");
+    lua_call(L, 0, 1);
+    configure(L, "decode_invalid_numbers", -1);
+    configure(L, "decode_max_depth", KAT_JSON_MAX_DEPTH + 1);
+    configure(L, "decode_array_with_array_mt", -1);
+    lua_getfield(L, -1, "null");
+    lua_setfield(L, -4, "null");
+    lua_getfield(L, -1, "decode");
+    lua_pushcclosure(L, decode, 1);
+    lua_setfield(L, -4, "decode");
+    lua_pop(L, 2);
+}

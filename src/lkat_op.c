@@ -1,0 +1,160 @@
+/* One attempt as userdata. */
+#include <math.h>
+
+#include "lkat.h"
+
+static const char TYPE[] = "kataven.op";
+
+static kat_op *check(lua_State *L)
+{
+    return luaL_checkudata(L, 1, TYPE);
+}
+
+/* __gc and __close: an attempt that nobody waits for any more is cancelled.
+ * Does not raise. */
+static int op_gc(lua_State *L)
+{
+    kat_op_release(check(L));
+    return 0;
+}
+
+/* engine:start(method, url, lines, body | nil, timeout, connectTimeout, direct)
+ * -> op | nil, message */
+int lkat_op_start(lua_State *L)
+{
+    kat_engine *engine = lkat_engine(L, 1);
+    kat_request request = {0};
+    const char *problem;
+    kat_op *op;
+
+    request.method = luaL_checkstring(L, 2);
+    request.url = luaL_checkstring(L, 3);
+    request.lines = lkat_lines(L, 4);
+    request.body = luaL_optlstring(L, 5, NULL, &request.body_len);
+    request.timeout = luaL_checknumber(L, 6);
+    request.connect_timeout = luaL_checknumber(L, 7);
+    request.direct = lua_toboolean(L, 8);
+    op = lkat_newuserdata(L, sizeof *op);
+    *op = (kat_op){0};
+    luaL_getmetatable(L, TYPE);
+    lua_setmetatable(L, -2);
+    /* Making the userdata may have collected garbage, and so run code that
+     * closed the client: look again. */
+    engine = lkat_engine(L, 1);
+    problem = engine ? kat_start(engine, op, &request) : "the client is closed";
+    if (!problem)
+        return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, problem);
+    return 2;
+}
+
+static int push_finished(lua_State *L, const kat_op *op)
+{
+    lua_pushboolean(L, op->state != KAT_NEW && op->state != KAT_ACTIVE);
+    return 1;
+}
+
+/* step() -> true when there is something to take */
+static int op_step(lua_State *L)
+{
+    kat_op *op = check(L);
+
+    if (op->state == KAT_ACTIVE)
+        kat_step(op->engine);
+    return push_finished(L, op);
+}
+
+/* poll() -> the same, after blocking until there is, or a signal came */
+static int op_poll(lua_State *L)
+{
+    kat_op *op = check(L);
+
+    while (op->state == KAT_ACTIVE)
+        if (!kat_poll(op->engine, op->timeout))
+            break;
+    return push_finished(L, op);
+}
+
+/* prepare(watcher) -> seconds, fd | nil: what to wait for before the next
+ * step. `watcher`: the host wakes up when the descriptor turns readable. */
+static int op_prepare(lua_State *L)
+{
+    kat_op *op = check(L);
+    int fd = -1;
+
+    if (op->state != KAT_ACTIVE) {
+        lua_pushnumber(L, 0);
+        return 1;
+    }
+    fd = kat_fd(op->engine);
+    if (!op->engine) { /* the process forked since the last step */
+        lua_pushnumber(L, 0);
+        return 1;
+    }
+    lua_pushnumber(L,
+                   kat_prepare_wait(op->engine, op, op->timeout, fd >= 0 && lua_toboolean(L, 2)));
+    if (fd < 0)
+        return 1;
+    lua_pushinteger(L, fd);
+    return 2;
+}
+
+static int op_cancel(lua_State *L)
+{
+    kat_op_cancel(check(L));
+    return 0;
+}
+
+static void push_headers(lua_State *L, const kat_headers *headers)
+{
+    size_t count = kat_headers_count(headers), i;
+
+    lua_createtable(L, 0, (int)count);
+    for (i = 0; i < count; i++) {
+        const kat_header *header = kat_headers_at(headers, i);
+
+        if (header->joined)
+            continue;
+        lua_pushlstring(L, headers->text.data + header->name, header->name_len);
+        lua_pushlstring(L, headers->text.data + header->value, header->value_len);
+        lua_rawset(L, -3);
+    }
+}
+
+/* take() -> status, headers, body | nil, kind, message, sent, status
+ * Everything is copied before the attempt is claimed, so that running out of
+ * memory here loses nothing that a second call would not find. */
+static int op_take(lua_State *L)
+{
+    kat_op *op = check(L);
+
+    if (op->state == KAT_DONE && op->kind == KAT_NONE) {
+        kat_buf *body = kat_op_body(op);
+
+        lua_pushinteger(L, op->status);
+        push_headers(L, kat_op_headers(op));
+        lua_pushlstring(L, body->len > 0 ? body->data : "", body->len);
+        kat_op_claim(op);
+        return 3;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, op->state == KAT_ORPHANED  ? "orphaned"
+                      : op->state == KAT_DONE    ? kat_kind_name(op->kind)
+                      : op->state == KAT_CLAIMED ? "claimed"
+                                                 : "cancelled");
+    lua_pushstring(L, kat_op_message(op));
+    lua_pushboolean(L, op->sent);
+    lua_pushinteger(L, op->status);
+    kat_op_claim(op);
+    return 5;
+}
+
+void lkat_open_op(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"step", op_step},       {"poll", op_poll},
+                                       {"prepare", op_prepare}, {"cancel", op_cancel},
+                                       {"take", op_take},       {NULL, NULL}};
+
+    lkat_newtype(L, TYPE, methods, op_gc);
+}

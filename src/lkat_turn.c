@@ -1,0 +1,75 @@
+/* A call's place at the gate, as userdata: collected with its call, so that a
+ * coroutine that was killed keeps nobody waiting. */
+#include "kat_clock.h"
+#include "lkat.h"
+
+static const char TYPE[] = "kataven.turn";
+
+static kat_turn *check(lua_State *L)
+{
+    return luaL_checkudata(L, 1, TYPE);
+}
+
+/* leave(), __gc and __close. Does not raise. */
+static int turn_leave(lua_State *L)
+{
+    kat_turn_leave(check(L), kat_now());
+    return 0;
+}
+
+int lkat_turn_new(lua_State *L)
+{
+    kat_turn *turn;
+    kat_engine *engine;
+
+    luaL_checkany(L, 1);
+    turn = lkat_newuserdata(L, sizeof *turn);
+    *turn = (kat_turn){0};
+    luaL_getmetatable(L, TYPE);
+    lua_setmetatable(L, -2);
+    engine = lkat_engine(L, 1);
+    if (engine)
+        kat_turn_enter(kat_engine_gate(engine), turn);
+    return 1;
+}
+
+/* ask(engine, seconds) -> true when it is this call's turn */
+static int turn_ask(lua_State *L)
+{
+    kat_turn *turn = check(L);
+    kat_engine *engine = lkat_engine(L, 2);
+    double lease = luaL_checknumber(L, 3);
+
+    /* A fork has put every turn outside: come in again. */
+    if (engine && turn->state == KAT_TURN_OUTSIDE)
+        kat_turn_enter(kat_engine_gate(engine), turn);
+    lua_pushboolean(L, kat_turn_ask(turn, lease, kat_now()));
+    return 1;
+}
+
+static int turn_rest(lua_State *L)
+{
+    kat_turn_rest(check(L), kat_now());
+    return 0;
+}
+
+static int turn_poke(lua_State *L)
+{
+    kat_turn_poke(check(L));
+    return 0;
+}
+
+static int turn_look(lua_State *L)
+{
+    kat_turn_look(check(L));
+    return 0;
+}
+
+void lkat_open_turn(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"ask", turn_ask},     {"rest", turn_rest},
+                                       {"poke", turn_poke},   {"look", turn_look},
+                                       {"leave", turn_leave}, {NULL, NULL}};
+
+    lkat_newtype(L, TYPE, methods, turn_leave);
+}
