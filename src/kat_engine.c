@@ -44,13 +44,19 @@ static void wipe_and_free(char *text)
     kat_free(text);
 }
 
+void kat_engine_quit(kat_engine *engine)
+{
+    kat_check_fork(engine);
+    kat_multi_close(engine);
+    kat_gate_close(&engine->gate);
+    kat_driver_ring(engine, true);
+}
+
 void kat_engine_free(kat_engine *engine)
 {
     if (!engine)
         return;
-    kat_check_fork(engine);
-    kat_multi_close(engine);
-    kat_gate_close(&engine->gate);
+    kat_engine_quit(engine);
     kat_driver_close(engine);
     kat_free(engine->ca_file);
     kat_free(engine->ca_path);

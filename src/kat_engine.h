@@ -73,8 +73,12 @@ typedef struct kat_op {
  * libcurl nor any descriptor before the first kat_start or kat_fd. */
 kat_engine *kat_engine_new(const kat_config *config);
 
-/* Ends everything and frees the engine; operations and turns that are still
- * about become inert. In a forked child nothing inherited is touched. */
+/* Ends everything: operations and turns that are still about become inert. In
+ * a forked child nothing inherited is touched. The descriptor stays open, and
+ * readable, until the engine is freed, so that whoever waits on it hears. */
+void kat_engine_quit(kat_engine *engine);
+
+/* The same, and frees the engine. NULL is allowed. */
 void kat_engine_free(kat_engine *engine);
 
 /* The gate to ask for turns at; lives as long as the engine. */

@@ -6,9 +6,10 @@
 static const char ENGINE[] = "kataven.engine";
 static const char LINES[] = "kataven.lines";
 
-/* NULL once it was closed; the userdata itself stays valid. */
+/* The userdata stays valid when the engine is closed. */
 typedef struct engine_box {
-    kat_engine *engine;
+    kat_engine *engine; /* NULL once it was freed */
+    bool closed;        /* to be treated as gone, though it may not be yet */
 } engine_box;
 
 typedef struct lines_box {
@@ -19,7 +20,7 @@ kat_engine *lkat_engine(lua_State *L, int index)
 {
     engine_box *box = luaL_checkudata(L, index, ENGINE);
 
-    return box->engine;
+    return box->closed ? NULL : box->engine;
 }
 
 kat_lines *lkat_lines(lua_State *L, int index)
@@ -29,14 +30,22 @@ kat_lines *lkat_lines(lua_State *L, int index)
     return box->lines;
 }
 
-/* close(), __gc and __close: idempotent. Does not raise. */
+/* close([linger]), __gc and __close: idempotent. With `linger` the descriptor
+ * stays open for those who wait on it, until close() is called again or the
+ * userdata is collected. Does not raise. */
 static int engine_close(lua_State *L)
 {
     engine_box *box = luaL_checkudata(L, 1, ENGINE);
     kat_engine *engine = box->engine;
+    bool linger = lua_isboolean(L, 2) && lua_toboolean(L, 2);
 
-    box->engine = NULL; /* first: nothing that runs from here finds it */
-    kat_engine_free(engine);
+    box->closed = true;
+    if (engine && linger) {
+        kat_engine_quit(engine);
+    } else {
+        box->engine = NULL;
+        kat_engine_free(engine);
+    }
     return 0;
 }
 
@@ -53,7 +62,7 @@ static int engine_new(lua_State *L)
     config.max_bytes = (size_t)luaL_checknumber(L, 4);
     config.max_concurrent = (size_t)luaL_checknumber(L, 5);
     box = lkat_newuserdata(L, sizeof *box);
-    box->engine = NULL;
+    *box = (engine_box){0};
     luaL_getmetatable(L, ENGINE);
     lua_setmetatable(L, -2);
     box->engine = kat_engine_new(&config);
@@ -89,6 +98,16 @@ static int engine_prepare(lua_State *L)
 
     if (engine)
         kat_prepare_wait(engine, NULL, HUGE_VAL, true);
+    return 0;
+}
+
+/* settle(): brings the doorbell up to date, after a turn was poked. */
+static int engine_settle(lua_State *L)
+{
+    kat_engine *engine = lkat_engine(L, 1);
+
+    if (engine)
+        kat_settle(engine);
     return 0;
 }
 
@@ -129,13 +148,10 @@ static int lines_new(lua_State *L)
 
 void lkat_open_engine(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"start", lkat_op_start},
-                                       {"turn", lkat_turn_new},
-                                       {"step", engine_step},
-                                       {"fd", engine_fd},
-                                       {"prepare", engine_prepare},
-                                       {"close", engine_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"start", lkat_op_start},    {"turn", lkat_turn_new},
+                                       {"step", engine_step},       {"fd", engine_fd},
+                                       {"prepare", engine_prepare}, {"close", engine_close},
+                                       {"settle", engine_settle},   {NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"engine", engine_new}, {"lines", lines_new}, {NULL, NULL}};
 

@@ -1,0 +1,105 @@
+--- What an answer's body is, and what the API promised it to be.
+
+local core = require "kataven.core"
+local check = require "kataven.check"
+
+local answer = {}
+
+---@class kataven.Answer
+---@field form "empty"|"json"|"text"|"broken"
+---@field value any decoded, where the form is "json"
+---@field top string the first byte of the JSON text
+---@field problem? string what is wrong with it, where the form is "broken"
+
+local function contentType(response)
+    local header = response.headers["content-type"]
+    return header and header:match("^%s*([^;%s]*)"):lower() or nil
+end
+
+--- Reads a body: as JSON where its Content-Type says so, or says nothing and it
+--- is JSON.
+---@param response kataven.Response
+---@param always? boolean try whatever the Content-Type says
+---@return kataven.Answer
+function answer.read(response, always)
+    local kind = contentType(response)
+    local declared = kind and (kind == "application/json" or kind:find("%+json$") ~= nil)
+    if not response.body:find("%S") then
+        return { form = "empty" }
+    elseif kind and not declared and not always then
+        return { form = "text" }
+    end
+    local value, top = core.decode(response.body)
+    if value == nil then
+        if declared then
+            return { form = "broken", problem = "broken JSON: " .. top }
+        end
+        return { form = "text", problem = kind and "not JSON but " .. kind or "not JSON: " .. top }
+    end
+    return { form = "json", value = value, top = top }
+end
+
+local function found(read)
+    if read.form == "empty" then
+        return "an empty body"
+    elseif read.form ~= "json" then
+        return read.problem
+    elseif read.value == core.null then
+        return "null"
+    elseif type(read.value) == "table" then
+        return read.top == "[" and "an array" or "an object"
+    end
+    return check.kind(read.value)
+end
+
+--- GET of the collection: an array of objects; null counts as none.
+function answer.array(response)
+    local read = answer.read(response, true)
+    if read.form ~= "json" or read.top ~= "[" and read.value ~= core.null then
+        return nil, "promised is a JSON array, but the answer is " .. found(read)
+    elseif read.value == core.null then
+        return {}
+    end
+    for index, item in ipairs(read.value) do
+        if type(item) ~= "table" then
+            return nil, ("promised is an array of objects, but item %d is %s"):format(index, check.kind(item))
+        end
+    end
+    return read.value
+end
+
+--- POST and PATCH: an object.
+function answer.object(response)
+    local read = answer.read(response, true)
+    if read.form ~= "json" or read.top ~= "{" then
+        return nil, "promised is a JSON object, but the answer is " .. found(read)
+    end
+    return read.value
+end
+
+--- DELETE, where a body is not promised: the object that came, or true.
+function answer.objectOrTrue(response)
+    local read = answer.read(response)
+    if read.form == "json" and read.top == "{" then
+        return read.value
+    elseif read.form == "empty" or read.form == "text" or read.value == core.null
+        or type(read.value) == "boolean" then
+        return true
+    end
+    return nil, "possible are a JSON object or no body, but the answer is " .. found(read)
+end
+
+--- Any endpoint: the value, true for an empty body, the text where it is none.
+function answer.any(response)
+    local read = answer.read(response)
+    if read.form == "json" then
+        return read.value
+    elseif read.form == "empty" then
+        return true
+    elseif read.form == "text" then
+        return response.body
+    end
+    return nil, "the answer is " .. read.problem
+end
+
+return answer

@@ -1,0 +1,361 @@
+--- One call, from its place in the queue to its value or its error: the same
+--- for every transport.
+
+local canceller = require "kataven.canceller"
+local core = require "kataven.core"
+local errors = require "kataven.errors"
+
+local call = {}
+
+-- A pause between looks at the queue, for hosts that cannot be woken.
+local PAUSE_FIRST, PAUSE_GROWTH, PAUSE_LONGEST = 0.001, 1.5, 0.010
+local SHORTEST_WAIT = 0.001
+-- What a sum of waits may miss its end by, in floating point.
+local ROUNDING = 1e-6
+
+local SAFE = { GET = true, HEAD = true, OPTIONS = true }
+
+local KIND_NAMES = {
+    connect = "ConnectionError",
+    connection = "ConnectionError",
+    timeout = "TimeoutError",
+    tls = "TLSError",
+    tooLarge = "ResponseError",
+    cancelled = "CancelledError",
+    cassette = "CassetteError",
+}
+
+local AFTER_LOSS = "; it may have been carried out all the same (maybeApplied): look with list() before repeating it"
+
+local function logEvent(self, event)
+    local log = self.client.log
+    if log then
+        event.method, event.path, event.attempt = self.method, self.path, self.attempts
+        pcall(log, event)
+    end
+end
+
+-- Why the call must end, if it must.
+local function stopped(self)
+    if self.client.closed then
+        return "ClosedError"
+    elseif self.cancel and self.cancel.cancelled then
+        return "CancelledError"
+    end
+end
+
+-- Lets the host wait. Never within pcall: PUC Lua 5.1 cannot yield across it.
+-- True when the call must end.
+local function wait(self, seconds, fd)
+    local client = self.client
+    client.waits = client.waits + 1
+    client.wait(seconds < SHORTEST_WAIT and SHORTEST_WAIT or seconds, fd)
+    client.waits = client.waits - 1
+    if client.closed and client.waits == 0 then
+        client.engine:close() -- whoever had to hear of it has
+    end
+    return stopped(self) ~= nil
+end
+
+-- The descriptor to wait on where it is the queue or a back-off that is waited
+-- for; a host that is blocked cannot be woken by it.
+local function bell(self)
+    local client = self.client
+    if client.blocking or client.ownClock then
+        return nil
+    end
+    client.engine:prepare()
+    return client.engine:fd()
+end
+
+-- Waits until a time, or until the call must end: true then.
+local function waitUntil(self, time)
+    local client = self.client
+    while time - client.now() > ROUNDING do
+        if wait(self, time - client.now(), bell(self)) then
+            return true
+        end
+        self.turn:look()
+        -- The descriptor may have called for a step on another's behalf.
+        client.engine:step()
+    end
+    return stopped(self) ~= nil
+end
+
+-- Makes an error of what is known, with nothing secret in it.
+local function failure(self, name, message, extra)
+    local client = self.client
+    local redactor = client.redactor
+    local err = extra or {}
+    err.name = name
+    err.message = redactor:text(message)
+    err.method, err.path = self.method, self.path
+    err.attempts = self.attempts
+    err.elapsed = client.now() - self.began
+    err.maybeApplied = err.maybeApplied or false
+    if err.headers then
+        local clean = {}
+        for key, value in pairs(err.headers) do
+            clean[redactor:text(key)] = redactor:text(value)
+        end
+        err.headers = clean
+        err.requestId = clean["x-request-id"]
+    end
+    if err.body then
+        err.body = redactor:text(err.body)
+        local text = err.body:match("^%s*[%[{]") and core.decode(err.body)
+        if text then
+            err.data = text
+        end
+    end
+    return errors.new(err)
+end
+
+-- Takes a turn in the queue. Gives an error when the call must end first.
+local function takeTurn(self)
+    local client, pause = self.client, PAUSE_FIRST
+    -- A lease that outlives the attempt: it only ends a turn whose call was
+    -- dropped without a trace.
+    while not self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1) do
+        local left = self.deadlineAt - client.now()
+        if left <= 0 then
+            return failure(self, "TimeoutError",
+                ("the deadline of %g s passed while the call waited for its turn (maxConcurrent = %d)"):format(
+                    self.deadline, client.maxConcurrent))
+        end
+        local longest = client.watcher and self.timeout or pause
+        if wait(self, longest < left and longest or left, bell(self)) then
+            return failure(self, stopped(self), "ended while it waited for its turn; nothing was sent")
+        end
+        client.engine:step()
+        pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
+    end
+end
+
+-- What a transport gave, brought into the form it ought to have.
+local function normal(response, problem)
+    if type(response) == "table" and type(response.status) == "number" then
+        if type(response.headers) ~= "table" or type(response.body) ~= "string" then
+            response = {
+                status = response.status,
+                headers = type(response.headers) == "table" and response.headers or {},
+                body = type(response.body) == "string" and response.body or "",
+            }
+        end
+        return response
+    end
+    if type(problem) == "table" and (KIND_NAMES[problem.kind] or problem.kind == "orphaned") then
+        return nil, problem
+    end
+    -- Nothing is known, so the worst is assumed: that it was sent.
+    return nil, {
+        kind = "connection",
+        message = "the transport returned neither a response nor a failure: " .. tostring(problem or response),
+        sent = true,
+    }
+end
+
+local function send(self)
+    local client = self.client
+    local left = self.deadlineAt - client.now()
+    self.timeoutIsDeadline = left < self.timeout
+    local timeout = self.timeoutIsDeadline and left or self.timeout
+    local transport = client.transport
+    local own = transport == client.curl
+    local sets = self.headerSets
+    local set = self.body and sets.withBody or sets.plain
+    if not own then
+        local copy = {}
+        for name, value in pairs(set) do
+            copy[name] = value
+        end
+        set = copy
+    end
+    local waiter = core.wait
+    if not (own and client.blocking and not self.cancel) then
+        waiter = function(seconds, fd)
+            return wait(self, seconds, fd)
+        end
+    end
+    return normal(transport:send({
+        method = self.method,
+        url = self.url,
+        path = self.path,
+        headers = set,
+        body = self.body,
+        timeout = timeout,
+        connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
+    }, waiter))
+end
+
+-- The error for an answer that is not a success.
+local function apiError(self, response, outcome, told)
+    local text = errors.excerpt(response.body)
+    local name = errors.forStatus(response.status)
+    local message = ("%d %s"):format(response.status, text ~= "" and text or "(no text)")
+    if response.status >= 300 and response.status < 400 then
+        message = message .. "; redirects are never followed: check baseUrl"
+    end
+    local applied = core.maybeApplied(outcome, false)
+    return failure(self, name, applied and message .. AFTER_LOSS or message, {
+        status = response.status,
+        headers = response.headers,
+        body = response.body,
+        retryAfter = told,
+        maybeApplied = applied,
+    })
+end
+
+local function lossMessage(self, problem)
+    local kind, detail = problem.kind, problem.message
+    if detail == nil or detail == "" then
+        detail = "no more is known"
+    end
+    if kind == "timeout" then
+        local limit = self.timeoutIsDeadline and ("the deadline of %g s"):format(self.deadline)
+            or ("timeout = %g s (connectTimeout = %g s)"):format(self.timeout, self.client.connectTimeout)
+        return ("%s within %s: %s"):format(problem.sent and "no whole answer" or "no connection", limit, detail)
+    elseif kind == "connect" then
+        return ("nothing was sent, since no connection to %s could be made: %s"):format(self.client.baseText, detail)
+    elseif kind == "connection" then
+        return "the connection broke before a whole answer came: " .. detail
+    elseif kind == "tls" then
+        return ("the secure connection to %s was refused: %s%s"):format(self.client.baseText, detail,
+            detail:find("issuer") and "; is the issuer's certificate missing? See caFile" or "")
+    end
+    return detail
+end
+
+-- The error for an attempt without a whole answer.
+local function lossError(self, problem, outcome)
+    local name, message = KIND_NAMES[problem.kind], lossMessage(self, problem)
+    local applied = core.maybeApplied(outcome, true)
+    if problem.kind == "orphaned" or problem.kind == "cancelled" then
+        name = stopped(self) or (problem.kind == "orphaned" and "ConnectionError" or "CancelledError")
+        message = name == "ConnectionError" and message or ("%s while the request was %s"):format(
+            name == "ClosedError" and "the client was closed" or "cancelled",
+            problem.sent and "under way" or "not sent yet")
+    end
+    return failure(self, name, applied and message .. AFTER_LOSS or message,
+        { status = problem.status, maybeApplied = applied })
+end
+
+local function success(self, response, outcome)
+    local value, problem = self.expect(response)
+    if value == nil then
+        local applied = core.maybeApplied(outcome, true)
+        return nil, failure(self, "ResponseError",
+            ("%d, but %s%s"):format(response.status, problem, applied and AFTER_LOSS or ""),
+            { status = response.status, headers = response.headers, body = response.body, maybeApplied = applied })
+    end
+    return value, {
+        status = response.status,
+        headers = response.headers,
+        requestId = response.headers["x-request-id"],
+        attempts = self.attempts,
+        elapsed = self.client.now() - self.began,
+    }
+end
+
+-- One attempt, judged. Gives value and meta; or nil, an error, and the delay
+-- before the next attempt where there may be one.
+local function attempt(self)
+    local client = self.client
+    local start = client.now()
+    self.attempts = self.attempts + 1
+    logEvent(self, { event = "request" })
+    local response, problem = send(self)
+    self.turn:rest()
+    local elapsed = client.now() - start
+    if response then
+        logEvent(self, { event = "response", status = response.status, elapsed = elapsed })
+        local outcome = { safe = self.safe, sent = true, status = response.status }
+        if response.status >= 200 and response.status <= 299 then
+            return success(self, response, outcome)
+        end
+        local told = core.retryAfter(response.headers["retry-after"], response.headers["date"])
+        local err = apiError(self, response, outcome, told)
+        return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
+            self.deadlineAt - client.now())
+    end
+    -- A fork leaves an attempt to the parent: whether it is answered there, the
+    -- child cannot know.
+    local outcome = {
+        safe = self.safe,
+        sent = problem.sent,
+        status = problem.status,
+        kind = problem.kind == "orphaned" and "cancelled" or problem.kind,
+    }
+    local err = lossError(self, problem, outcome)
+    logEvent(self, { event = "error", elapsed = elapsed, error = tostring(err) })
+    return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, nil, core.random(),
+        self.deadlineAt - client.now())
+end
+
+local function run(self)
+    while true do
+        local reason = stopped(self)
+        if reason then
+            return nil, failure(self, reason, reason == "ClosedError"
+                and "the client is closed; make a new one with kataven.new" or "cancelled before it was sent")
+        end
+        local err = takeTurn(self)
+        if err then
+            return nil, err
+        end
+        local value, result, delay = attempt(self)
+        if value ~= nil or not delay then
+            return value, result
+        end
+        logEvent(self, { event = "retry", delay = delay, status = result.status, error = tostring(result) })
+        if waitUntil(self, self.client.now() + delay) then
+            return nil, failure(self, stopped(self),
+                "ended while it waited to try again, after " .. tostring(result), { status = result.status })
+        end
+    end
+end
+
+--- Carries out a call.
+---@param client table a client's inside (see kataven.client)
+---@param spec { method: string, path: string, url: string, body?: string, expect: function }
+---@param options table checked options of the call, or an empty table
+---@param headerSets { plain: table, withBody: table }
+---@param retry table the policy
+---@return any value
+---@return table meta_or_error
+function call.run(client, spec, options, headerSets, retry)
+    local self = {
+        client = client,
+        method = spec.method,
+        path = spec.path,
+        url = spec.url,
+        body = spec.body,
+        expect = spec.expect,
+        safe = SAFE[spec.method] == true,
+        headerSets = headerSets,
+        retry = retry,
+        cancel = options.cancel,
+        timeout = options.timeout or client.timeout,
+        deadline = options.deadline or client.deadline,
+        began = client.now(),
+        attempts = 0,
+        turn = client.engine:turn(),
+    }
+    self.deadlineAt = self.deadline and self.began + self.deadline or math.huge
+    if not self.cancel then
+        local value, result = run(self)
+        self.turn:leave()
+        return value, result
+    end
+    self.wake = function()
+        self.turn:poke()
+        client.engine:settle()
+    end
+    canceller.register(self.cancel, self)
+    local value, result = run(self)
+    canceller.unregister(self.cancel, self)
+    self.turn:leave()
+    return value, result
+end
+
+return call

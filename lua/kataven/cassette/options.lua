@@ -1,0 +1,101 @@
+--- The options of `kataven.cassette.open`: what there is, what it may hold, and
+--- which mode is in force once the environment has had its say.
+
+local check = require "kataven.check"
+
+---@class kataven.cassette.Options
+---@field mode "replay"|nil
+---@field matchHeaders string[]|nil names of request headers that must agree too
+---@field match kataven.cassette.MatchFunction|nil decides in place of the built-in comparison
+---@field allowRepeats boolean|nil a request that comes again gets the last match again
+
+---@class kataven.cassette.Settings
+---@field mode "replay"
+---@field names string[] of `matchHeaders`, lower-case, sorted, each once
+---@field match kataven.cassette.MatchFunction|nil
+---@field allowRepeats boolean
+
+local OPTIONS = { "allowRepeats", "match", "matchHeaders", "mode" }
+local MODES = { replay = true }
+local MODE_WANTED = 'must be "replay"'
+
+-- The environment, with an empty variable as good as none.
+local function environment(name)
+    local value = os.getenv(name)
+
+    return value ~= "" and value or nil
+end
+
+-- The mode that is in force, or nil and what is wrong. A continuous integration
+-- run replays whatever is asked for, so that it can never reach the network.
+local function modeOf(given)
+    if given ~= nil and not MODES[given] then
+        return nil, ("mode %s, got %s"):format(MODE_WANTED, check.describe(given))
+    end
+    if environment "CI" == "true" then
+        return "replay"
+    end
+    local override = environment "KATAVEN_CASSETTE_MODE"
+    if override and not MODES[override] then
+        return nil, ("the environment variable KATAVEN_CASSETTE_MODE %s, got %q"):format(MODE_WANTED, override)
+    end
+    return override or given or "replay"
+end
+
+-- The names of `matchHeaders` in lower case and in order, each once; or nil and
+-- what is wrong.
+local function headerNames(given)
+    local names, seen, count = {}, {}, 0
+
+    if type(given) ~= "table" then
+        return nil, "matchHeaders must be a list of header names, got " .. check.describe(given)
+    end
+    for _ in pairs(given) do
+        count = count + 1
+    end
+    if count ~= #given then
+        return nil, 'matchHeaders must be a list of header names, such as { "X-Trace" }, and nothing else'
+    end
+    for i, name in ipairs(given) do
+        if type(name) ~= "string" or not name:find("^[^%s:%c]+$") then
+            return nil, ("matchHeaders[%d] must be a header's name, got %s"):format(i, check.describe(name))
+        end
+        if not seen[name:lower()] then
+            seen[name:lower()] = true
+            names[#names + 1] = name:lower()
+        end
+    end
+    table.sort(names)
+    return names
+end
+
+--- Checks the options. Never raises: where the caller's line is, `open` knows.
+---@param options kataven.cassette.Options|nil
+---@return kataven.cassette.Settings|nil
+---@return string|nil problem
+return function(options)
+    if options == nil then
+        options = {}
+    elseif type(options) ~= "table" then
+        return nil, "options must be a table, got " .. check.describe(options)
+    end
+
+    local problem = check.unknown(options, OPTIONS, "option")
+        or check.type("allowRepeats", options.allowRepeats, "boolean")
+    if problem then
+        return nil, problem
+    elseif options.match ~= nil and not check.callable(options.match) then
+        return nil, "match must be a function (request, recorded), got " .. check.describe(options.match)
+    end
+
+    local mode, names
+    mode, problem = modeOf(options.mode)
+    if not mode then
+        return nil, problem
+    end
+    names, problem = headerNames(options.matchHeaders == nil and {} or options.matchHeaders)
+    if not names then
+        return nil, problem
+    end
+    return { mode = mode, names = names, match = options.match, allowRepeats = options.allowRepeats or false }
+end

@@ -1,0 +1,156 @@
+--- How misuse is told apart and described. Nothing here raises: a problem is a
+--- string that names the field, what it got and what it wants, and the public
+--- function that found it raises it at its caller's line.
+
+local check = {}
+
+local LONGEST_SHOWN = 40
+
+--- A value's type as it reads in a sentence. Never shows the value itself, so
+--- it is safe for secrets.
+---@param value any
+---@return string
+function check.kind(value)
+    local kind = type(value)
+    if kind == "nil" then
+        return "nothing"
+    elseif kind == "userdata" then
+        return value == require("kataven.core").null and "kataven.null" or "a userdata"
+    end
+    return "a " .. kind
+end
+
+--- A value as it reads in a sentence, its contents included where they are
+--- short: `a number (25)`, `a string ("abc")`.
+---@param value any
+---@return string
+function check.describe(value)
+    local kind = type(value)
+    if kind == "number" or kind == "boolean" then
+        return ("a %s (%s)"):format(kind, tostring(value))
+    elseif kind == "string" then
+        local shown = #value > LONGEST_SHOWN and value:sub(1, LONGEST_SHOWN) .. "..." or value
+        return ("a string (%q)"):format(shown)
+    end
+    return check.kind(value)
+end
+
+-- The number of single-letter edits that make one word of the other.
+local function distance(a, b)
+    local row = {}
+    for j = 0, #b do
+        row[j] = j
+    end
+    for i = 1, #a do
+        local diagonal = row[0]
+        row[0] = i
+        for j = 1, #b do
+            local above = row[j]
+            local cost = a:byte(i) == b:byte(j) and 0 or 1
+            row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + cost)
+            diagonal = above
+        end
+    end
+    return row[#b]
+end
+
+-- Spellings that differ in case or underscores only are the same word.
+local function plain(name)
+    return (name:lower():gsub("[_%-]", ""))
+end
+
+--- The known name that is nearest to a given one, if one is near enough to have
+--- been meant.
+---@param name any
+---@param known string[]
+---@return string?
+function check.nearest(name, known)
+    if type(name) ~= "string" then
+        return nil
+    end
+    local word = plain(name)
+    local best, least = nil, math.max(1, math.floor(#word / 3)) + 1
+    for _, candidate in ipairs(known) do
+        local far = distance(word, plain(candidate))
+        if far < least then
+            best, least = candidate, far
+        end
+    end
+    return best
+end
+
+--- The first key of a table that is not among the known names, as a problem.
+---@param given table
+---@param known string[]
+---@param what string what the keys are: "option", "field"
+---@return string?
+function check.unknown(given, known, what)
+    local set = {}
+    for _, name in ipairs(known) do
+        set[name] = true
+    end
+    for key in pairs(given) do
+        if not set[key] then
+            local nearest = check.nearest(key, known)
+            local hint = nearest and ('did you mean "%s"?'):format(nearest)
+                or "known are " .. table.concat(known, ", ")
+            if type(key) ~= "string" then
+                return ("unknown %s: the key %s; %s"):format(what, check.describe(key), hint)
+            end
+            return ('unknown %s "%s"; %s'):format(what, key, hint)
+        end
+    end
+    return nil
+end
+
+--- A problem when a field is of another type than wanted; nil is let through.
+---@param name string
+---@param value any
+---@param wanted string a Lua type
+---@return string?
+function check.type(name, value, wanted)
+    if value == nil or type(value) == wanted then
+        return nil
+    end
+    return ("%s must be a %s, got %s"):format(name, wanted, check.describe(value))
+end
+
+--- A problem when a field is not a finite number above `least` (or equal to it,
+--- with `inclusive`); nil is let through.
+---@param name string
+---@param value any
+---@param least number
+---@param inclusive? boolean
+---@return string?
+function check.number(name, value, least, inclusive)
+    if value == nil then
+        return nil
+    end
+    local fits = type(value) == "number" and value == value and value < math.huge
+        and (value > least or inclusive and value == least)
+    if fits then
+        return nil
+    end
+    return ("%s must be a finite number %s %d, got %s"):format(
+        name, inclusive and "of at least" or "greater than", least, check.describe(value))
+end
+
+--- True when a text holds a control character.
+---@param text string
+---@return boolean
+function check.hasControl(text)
+    return text:find("[%z\1-\31\127]") ~= nil
+end
+
+--- True when something can be called.
+---@param value any
+---@return boolean
+function check.callable(value)
+    if type(value) == "function" then
+        return true
+    end
+    local meta = debug and debug.getmetatable(value) or getmetatable(value)
+    return type(meta) == "table" and meta.__call ~= nil
+end
+
+return check

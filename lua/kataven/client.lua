@@ -1,0 +1,177 @@
+--- A client: what `kataven.new` makes of its options.
+
+local call = require "kataven.call"
+local check = require "kataven.check"
+local core = require "kataven.core"
+local headers = require "kataven.headers"
+local options = require "kataven.options"
+local redact = require "kataven.redact"
+local request = require "kataven.request"
+local transport = require "kataven.transport"
+local version = require "kataven.version"
+local widgetKeys = require "kataven.widget_keys"
+
+---@class kataven.RetryOptions
+---@field max? integer retries, not attempts; 3
+---@field baseDelay? number seconds before the first retry, doubled for each; 0.5
+---@field maxDelay? number seconds, the longest back-off; 8
+---@field maxWait? number seconds; a Retry-After beyond it ends the call at once; 60
+
+---@class kataven.Options
+---@field apiKey? string sk_live_..., or a JWT; KATAVEN_API_KEY
+---@field accountId? string required with a JWT; KATAVEN_ACCOUNT_ID
+---@field baseUrl? string KATAVEN_BASE_URL, else https://api.kataven.ai/v1
+---@field allowHttp? boolean allow http:// to other machines
+---@field timeout? number seconds for one attempt, to the last byte; 30
+---@field connectTimeout? number seconds until the connection stands; 10
+---@field deadline? number seconds for a whole call; none
+---@field retry? boolean|kataven.RetryOptions true
+---@field maxConcurrent? integer requests in flight at once; 20
+---@field maxResponseBytes? integer 64 MiB
+---@field headers? table<string, string> sent with every request
+---@field userAgent? string added to the client's own
+---@field proxy? string|false a URL, or false for none; else the environment's rules
+---@field caFile? string a bundle of certificates to trust
+---@field caPath? string a hashed directory of them
+---@field transport? kataven.Transport libcurl where not given
+---@field wait? fun(seconds: number, fd?: integer) lets the host's event loop run
+---@field log? fun(event: kataven.LogEvent)
+
+---@class kataven.Client
+---@field widgetKeys kataven.WidgetKeys
+---@field request fun(self: kataven.Client, given: kataven.RequestOptions): any, kataven.Meta|kataven.Error any endpoint of the Hub API
+---@field close fun(self: kataven.Client) ends calls in flight with a ClosedError and frees what the client holds; may be called again
+
+local NOTHING = {}
+
+local function luaName()
+    local jit = rawget(_G, "jit")
+    return type(jit) == "table" and jit.version or _VERSION
+end
+
+local function ownHeaders(o)
+    return {
+        ["Authorization"] = "Bearer " .. o.apiKey,
+        ["X-Account-ID"] = o.accountId,
+        ["Accept"] = "application/json",
+        ["User-Agent"] = ("kataven-lua/%s (%s; libcurl/%s)%s"):format(
+            version, luaName(), core.curlVersion, o.userAgent and " " .. o.userAgent or ""),
+    }
+end
+
+-- The two sets that a request goes out with, a body's and the other.
+local function headerSets(base, over)
+    local plain = headers.merge(base, over)
+    return { plain = plain, withBody = headers.merge({ ["Content-Type"] = "application/json" }, plain) }
+end
+
+-- A client's inside; the user's object holds it in closures only, so that a
+-- dump of that object shows no key.
+local function newInside(o)
+    local clock = o.transport and check.callable(o.transport.clock) and o.transport:clock() or nil
+    local userWait = o.wait
+    local inside = {
+        engine = core.engine(o.caFile, o.caPath, o.proxy == false and "" or o.proxy, o.maxResponseBytes,
+            o.maxConcurrent),
+        baseText = o.baseText,
+        timeout = o.timeout,
+        connectTimeout = o.connectTimeout,
+        deadline = o.deadline,
+        maxConcurrent = o.maxConcurrent,
+        log = o.log,
+        redactor = redact.secrets(o.apiKey),
+        now = clock and clock.now or core.now,
+        wait = userWait or core.wait,
+        ownClock = clock ~= nil,
+        blocking = userWait == nil and clock == nil,
+        watcher = false,
+        closed = false,
+        waits = 0, -- calls that are in the host's hands right now
+    }
+    if clock then
+        -- A recorded conversation has a time of its own, which waits move: to
+        -- where each ends, so that waits side by side do not add up.
+        inside.wait = function(seconds, fd)
+            local due = clock.now() + seconds
+            if userWait then
+                userWait(seconds, fd)
+            end
+            local left = due - clock.now()
+            if left > 0 then
+                clock.advance(left)
+            end
+        end
+    end
+    if not o.transport then
+        inside.curl = transport.new(inside.engine, { direct = o.direct, watcher = inside.watcher })
+    end
+    inside.transport = o.transport or inside.curl
+    return inside
+end
+
+local function close(inside)
+    if inside.closed then
+        return
+    end
+    inside.closed = true
+    -- While calls are in the host's hands, the descriptor they watch stays
+    -- open and readable; the last of them closes it.
+    inside.engine:close(inside.waits > 0)
+end
+
+local client = {}
+
+--- Makes a client of resolved options (see kataven.options).
+---@param o table
+---@return kataven.Client
+function client.new(o)
+    local inside = newInside(o)
+    local base, baseText, retry = o.base, o.baseText, o.retry
+    local baseHeaders = headers.merge(ownHeaders(o), o.headers)
+    local ownSets = headerSets(baseHeaders)
+
+    local function send(spec, given)
+        given = given or NOTHING
+        if not spec.url then
+            spec.url = core.join(base, spec.path)
+        end
+        return call.run(inside, spec, given,
+            given.headers and headerSets(baseHeaders, given.headers) or ownSets,
+            options.retryPolicy(retry, given.retry))
+    end
+
+    local self = { widgetKeys = widgetKeys(send) }
+
+    function self.request(given, ...)
+        if given == self then
+            given = ...
+        end
+        local spec, problem = request.read(given)
+        if spec then
+            spec.url, problem = core.join(base, spec.query and spec.path .. "?" .. spec.query or spec.path)
+            problem = problem and "path " .. problem
+        end
+        if problem then
+            error(problem, 2)
+        end
+        local value, result = send(spec, given)
+        return value, result
+    end
+
+    function self.close()
+        close(inside)
+    end
+
+    return setmetatable(self, {
+        __name = "kataven.Client",
+        __metatable = "kataven.Client",
+        __tostring = function()
+            return ("kataven.Client (%s%s)"):format(baseText, inside.closed and ", closed" or "")
+        end,
+        __close = function()
+            close(inside)
+        end,
+    })
+end
+
+return client

@@ -1,0 +1,80 @@
+--- kataven: the Kataven Hub API's widget keys from Lua.
+---
+---     local kataven = require "kataven"
+---     local client  = kataven.new { apiKey = "sk_live_acme_..." }
+---     local keys    = kataven.assert(client.widgetKeys.list())
+
+local canceller = require "kataven.canceller"
+local check = require "kataven.check"
+local client = require "kataven.client"
+local core = require "kataven.core"
+local errors = require "kataven.errors"
+local options = require "kataven.options"
+
+---@class kataven
+---@field null userdata sends JSON's null, and stands for it inside arrays
+---@field cassette kataven.cassette the recorded-response transport
+local kataven = {
+    _VERSION = require "kataven.version",
+    null = core.null,
+}
+
+--- Makes a client. Raises when an option is wrong or unknown. Opens no
+--- connection, and does not initialise libcurl before the first call.
+---@param given? kataven.Options explicit, else environment, else default
+---@return kataven.Client
+function kataven.new(given)
+    local resolved, problem = options.client(given)
+    if not resolved then
+        error(problem, 2)
+    end
+    local made = client.new(resolved)
+    return made
+end
+
+--- Gives back what a call gave, or raises its error, as the Node client throws:
+--- `kataven.assert(client.widgetKeys.list())`. Unlike `assert` it raises the
+--- error table on every Lua, and lets a decoded `false` through.
+---@generic T
+---@param value T?
+---@param result any
+---@return T
+---@return kataven.Meta
+function kataven.assert(value, result, ...)
+    if value == nil or value == false and (result == nil or errors.isError(result)) then
+        error(result == nil and "assertion failed!" or result, 0)
+    end
+    return value, result, ...
+end
+
+--- Marks a table as a JSON array, so that an empty one is sent as `[]`. Needed
+--- in bodies for client:request only; a domain_allowlist always is one.
+---@generic T: table
+---@param list T
+---@return T the same table
+function kataven.array(list)
+    if type(list) ~= "table" then
+        error(("kataven.array takes a table, got %s"):format(check.describe(list)), 2)
+    elseif getmetatable(list) ~= nil and not core.isArray(list) then
+        error("kataven.array takes a plain table, but this one has a metatable", 2)
+    end
+    return core.array(list)
+end
+
+--- Makes a canceller: pass it to calls as their `cancel`, and end them all with
+--- `:cancel()`.
+---@return kataven.Canceller
+function kataven.canceller()
+    return canceller.new()
+end
+
+-- Loaded when first used: it is for tests, and costs nothing elsewhere.
+return setmetatable(kataven, {
+    __index = function(self, name)
+        if name == "cassette" then
+            local cassette = require "kataven.cassette"
+            rawset(self, name, cassette)
+            return cassette
+        end
+    end,
+})

@@ -1,0 +1,253 @@
+--- The options of `kataven.new` and of single calls: names, defaults, checks.
+
+local canceller = require "kataven.canceller"
+local check = require "kataven.check"
+local core = require "kataven.core"
+local headers = require "kataven.headers"
+local log = require "kataven.log"
+
+local options = {}
+
+local DEFAULT_BASE_URL = "https://api.kataven.ai/v1"
+local RETRY_DEFAULTS = { max = 3, baseDelay = 0.5, maxDelay = 8, maxWait = 60 }
+local RETRY_KNOWN = { "max", "baseDelay", "maxDelay", "maxWait" }
+local CALL_KNOWN = { "timeout", "deadline", "retry", "headers", "cancel" }
+local CLIENT_KNOWN = {
+    "apiKey", "accountId", "baseUrl", "allowHttp", "timeout", "connectTimeout", "deadline", "retry",
+    "maxConcurrent", "maxResponseBytes", "headers", "userAgent", "proxy", "caFile", "caPath",
+    "transport", "wait", "log",
+}
+
+-- An empty variable counts as one that is not set.
+local function env(name)
+    local value = os.getenv(name)
+    return value ~= "" and value or nil
+end
+
+local function retryProblem(retry)
+    if retry == nil or type(retry) == "boolean" then
+        return nil
+    elseif type(retry) ~= "table" then
+        return ("retry must be true, false or a table, got %s"):format(check.describe(retry))
+    end
+    local problem = check.unknown(retry, RETRY_KNOWN, "option in retry:")
+        or check.number("retry.max", retry.max, 0, true)
+        or check.number("retry.baseDelay", retry.baseDelay, 0, true)
+        or check.number("retry.maxDelay", retry.maxDelay, 0, true)
+        or check.number("retry.maxWait", retry.maxWait, 0, true)
+    if not problem and retry.max and retry.max % 1 ~= 0 then
+        problem = ("retry.max must be a whole number, got %s"):format(check.describe(retry.max))
+    end
+    return problem
+end
+
+--- The policy that a call retries by: its own `retry` over the client's.
+---@param base table the policy underneath
+---@param retry? boolean|table
+---@return table
+function options.retryPolicy(base, retry)
+    if retry == nil then
+        return base
+    elseif retry == false then
+        return { max = 0, baseDelay = 0, maxDelay = 0, maxWait = 0 }
+    elseif retry == true then
+        return base.max > 0 and base or RETRY_DEFAULTS
+    end
+    -- A client without retries leaves nothing to lay a table over.
+    local under = base.max > 0 and base or RETRY_DEFAULTS
+    local policy = {}
+    for _, name in ipairs(RETRY_KNOWN) do
+        policy[name] = retry[name] == nil and under[name] or retry[name]
+    end
+    return policy
+end
+
+-- What a client and a single call have in common.
+local function sharedProblem(given)
+    return check.number("timeout", given.timeout, 0)
+        or check.number("deadline", given.deadline, 0)
+        or retryProblem(given.retry)
+        or headers.problem(given.headers)
+end
+
+--- A problem with the options of one call, or nil.
+---@param given any
+---@param known? string[] the names that may stand in the same table
+---@return string?
+function options.callProblem(given, known)
+    if given == nil then
+        return nil
+    elseif type(given) ~= "table" then
+        return ("the options of a call must be a table, got %s"):format(check.describe(given))
+    end
+    local names = CALL_KNOWN
+    if known then
+        names = {}
+        for _, set in ipairs { known, CALL_KNOWN } do
+            for _, name in ipairs(set) do
+                names[#names + 1] = name
+            end
+        end
+    end
+    local problem = check.unknown(given, names, "option") or sharedProblem(given)
+    if not problem and given.cancel ~= nil and not canceller.is(given.cancel) then
+        problem = ("cancel must be a kataven.canceller(), got %s"):format(check.describe(given.cancel))
+    end
+    return problem
+end
+
+-- The key is never shown, whatever is wrong with it.
+local function keyProblem(key, accountId)
+    if key == nil then
+        return "apiKey is missing: pass apiKey = \"sk_live_...\", or set KATAVEN_API_KEY"
+    elseif type(key) ~= "string" then
+        return ("apiKey must be a string, got %s"):format(check.kind(key))
+    elseif not key:find("%S") then
+        return "apiKey is blank; it should begin with sk_live_"
+    elseif check.hasControl(key) then
+        return key:find("[\r\n]$") and "apiKey ends with a line break: was it read from a file? Trim it first"
+            or "apiKey holds a control character"
+    elseif key:find("^%s*pk_live_") then
+        return "apiKey is a widget key (pk_live_...), which is public and no credential; "
+            .. "pass the account's secret key (sk_live_...)"
+    elseif key:find("^eyJ") and accountId == nil then
+        return "accountId is missing: with a JWT as apiKey the Hub needs to know the account "
+            .. "(pass accountId, or set KATAVEN_ACCOUNT_ID)"
+    end
+end
+
+local function accountProblem(id)
+    if id == nil then
+        return nil
+    elseif type(id) ~= "string" then
+        return ("accountId must be a string, got %s"):format(check.describe(id))
+    elseif #id > 63 or not id:find("^[a-z0-9][a-z0-9_-]*$") then
+        return ("accountId must match [a-z0-9][a-z0-9_-]{0,62}, got %s"):format(check.describe(id))
+    end
+end
+
+local function userAgentProblem(agent)
+    local problem = check.type("userAgent", agent, "string")
+    if not problem and agent and (agent == "" or check.hasControl(agent)) then
+        problem = "userAgent must be text without control characters"
+    end
+    return problem
+end
+
+local function proxyProblem(proxy)
+    if proxy == nil or proxy == false then
+        return nil
+    elseif type(proxy) ~= "string" then
+        return ("proxy must be a URL, or false for none, got %s"):format(check.kind(proxy))
+    elseif proxy == "" or proxy:find("[%s%z\1-\31\127]") then
+        return "proxy must be a URL such as http://127.0.0.1:3128 (false means none)"
+    end
+end
+
+local function pathProblem(name, path)
+    local problem = check.type(name, path, "string")
+    if not problem and path and (path == "" or path:find("%z")) then
+        problem = ("%s must be the name of a %s"):format(name, name == "caFile" and "file" or "directory")
+    end
+    return problem
+end
+
+local function transportProblem(transport)
+    if transport == nil then
+        return nil
+    end
+    local kind = type(transport)
+    if (kind == "table" or kind == "userdata") and check.callable(transport.send) then
+        return nil
+    end
+    return ("transport must be an object with a method send(self, request, wait), got %s"):format(
+        kind == "table" and "a table without one" or check.kind(transport))
+end
+
+local function limitProblem(name, value)
+    local problem = check.number(name, value, 1, true)
+    if not problem and value and value % 1 ~= 0 then
+        problem = ("%s must be a whole number, got %s"):format(name, check.describe(value))
+    end
+    return problem
+end
+
+local function wholeProblem(o)
+    local problem = keyProblem(o.apiKey, o.accountId)
+        or accountProblem(o.accountId)
+        or check.type("baseUrl", o.baseUrl, "string")
+        or check.type("allowHttp", o.allowHttp, "boolean")
+        or sharedProblem(o)
+        or check.number("connectTimeout", o.connectTimeout, 0)
+        or limitProblem("maxConcurrent", o.maxConcurrent)
+        or limitProblem("maxResponseBytes", o.maxResponseBytes)
+        or userAgentProblem(o.userAgent)
+        or proxyProblem(o.proxy)
+        or pathProblem("caFile", o.caFile)
+        or pathProblem("caPath", o.caPath)
+        or transportProblem(o.transport)
+    if not problem and o.wait ~= nil and not check.callable(o.wait) then
+        problem = ("wait must be a function of (seconds, fd), got %s"):format(check.describe(o.wait))
+    end
+    if not problem and o.log ~= nil and not check.callable(o.log) then
+        problem = ("log must be a function of one table, got %s"):format(check.describe(o.log))
+    end
+    return problem
+end
+
+-- In OpenResty a blocking wait would stop every request of the worker.
+local function openrestyProblem(o)
+    local ngx = rawget(_G, "ngx")
+    if o.wait == nil and o.transport == nil and type(ngx) == "table" and ngx.sleep then
+        return "in OpenResty a client needs a wait, or its calls would block the worker; pass "
+            .. "wait = function(seconds) ngx.sleep(math.min(seconds, 0.01)) end"
+    end
+end
+
+--- Resolves the options of a client: explicit, else environment, else default.
+---@param given any
+---@return table? resolved
+---@return string? problem
+function options.client(given)
+    if given ~= nil and type(given) ~= "table" then
+        return nil, ("kataven.new takes a table of options, got %s"):format(check.kind(given))
+    end
+    given = given or {}
+    local problem = check.unknown(given, CLIENT_KNOWN, "option")
+    if problem then
+        return nil, problem
+    end
+    local o = {}
+    for _, name in ipairs(CLIENT_KNOWN) do
+        o[name] = given[name]
+    end
+    o.apiKey = o.apiKey == nil and env "KATAVEN_API_KEY" or o.apiKey
+    o.accountId = o.accountId == nil and env "KATAVEN_ACCOUNT_ID" or o.accountId
+    o.baseUrl = o.baseUrl == nil and env "KATAVEN_BASE_URL" or o.baseUrl
+    if o.baseUrl == nil then
+        o.baseUrl = DEFAULT_BASE_URL
+    end
+    problem = wholeProblem(o) or openrestyProblem(o)
+    if problem then
+        return nil, problem
+    end
+    local base, about = core.base(o.baseUrl)
+    if not base then
+        return nil, "baseUrl " .. about
+    elseif not about.tls and not about.loopback and not o.allowHttp then
+        return nil, "baseUrl is http:// to another machine, which would send the key in clear; "
+            .. "use https://, or pass allowHttp = true if that network is to be trusted"
+    end
+    o.base, o.direct, o.baseText = base, about.loopback, about.text
+    o.timeout = o.timeout or 30
+    o.connectTimeout = o.connectTimeout or 10
+    o.maxConcurrent = o.maxConcurrent or 20
+    o.maxResponseBytes = o.maxResponseBytes or 64 * 1024 * 1024
+    o.retry = options.retryPolicy(RETRY_DEFAULTS, o.retry)
+    if o.log == nil and os.getenv "KATAVEN_LOG" == "debug" then
+        o.log = log.stderr
+    end
+    return o
+end
+
+return options

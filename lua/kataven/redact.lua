@@ -1,0 +1,259 @@
+--- Keeps secrets out of what people get to read: errors, logs, cassettes.
+---
+--- Two kinds are known. The *token* of a client is one given string; it is
+--- looked for as it stands and in the forms that a server or a proxy may echo
+--- it in. *Keys* are whatever looks like a Kataven key (`sk_live_…`,
+--- `pk_live_…`), whoever owns it. What is found becomes `[redacted]`, and a text
+--- that went through once comes through again unchanged.
+
+local base64 = require "kataven.base64"
+local core = require "kataven.core"
+
+local redact = {}
+
+--- What stands where a secret was.
+redact.MASK = "[redacted]"
+
+local MASK = redact.MASK
+local PERCENT, BACKSLASH = ("%"):byte(), ("\\"):byte()
+
+-- Shorter runs of Base64 turn up in innocent text by accident.
+local SHORTEST_BASE64 = 8
+
+-- Headers that hold a secret, or say whose account it is, whatever they hold.
+local SENSITIVE = {
+    ["authorization"] = true,
+    ["proxy-authorization"] = true,
+    ["x-account-id"] = true,
+    ["cookie"] = true,
+    ["set-cookie"] = true,
+}
+
+-- A code point of the Basic Multilingual Plane as UTF-8 bytes.
+local function utf8(code)
+    if code < 0x80 then
+        return string.char(code)
+    elseif code < 0x800 then
+        return string.char(0xC0 + math.floor(code / 64), 0x80 + code % 64)
+    end
+    return string.char(0xE0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
+end
+
+-- Reads one percent or JSON escape at `at`: the bytes it stands for and the
+-- position behind it, or nil where there is none.
+local function unescape(text, at)
+    local hex = text:match("^%%(%x%x)", at)
+    if hex then
+        return string.char(tonumber(hex, 16)), at + 3
+    end
+    local code = text:match("^\\u(%x%x%x%x)", at)
+    if code then
+        return utf8(tonumber(code, 16)), at + 6
+    end
+    local plain = text:match('^\\(["\\/])', at)
+    if plain then
+        return plain, at + 2
+    end
+end
+
+-- Does `form`, from its k-th byte on, stand at `at`, each of its bytes written
+-- plainly or escaped? Gives the position behind it. A percent sign or backslash
+-- of the form itself can be read both ways, hence the recursion.
+local function standsAt(text, at, form, k)
+    while k <= #form do
+        local byte = text:byte(at)
+        local plain = byte == form:byte(k)
+        local bytes, behind
+
+        if byte == PERCENT or byte == BACKSLASH then
+            bytes, behind = unescape(text, at)
+        end
+        if bytes then
+            local stop = plain and standsAt(text, at + 1, form, k + 1)
+
+            if stop then
+                return stop
+            elseif form:sub(k, k + #bytes - 1) ~= bytes then
+                return nil
+            end
+            at, k = behind, k + #bytes
+        elseif plain then
+            at, k = at + 1, k + 1
+        else
+            return nil
+        end
+    end
+    return at
+end
+
+-- `nextAt(from)` gives where `form` may begin, `stopAt(at)` where it ends there.
+local function replaceAll(text, nextAt, stopAt)
+    local pieces, copied, at = {}, 1, nextAt(1)
+
+    while at do
+        local stop = stopAt(at)
+
+        if stop then
+            pieces[#pieces + 1] = text:sub(copied, at - 1)
+            pieces[#pieces + 1] = MASK
+            copied = stop
+        end
+        at = nextAt(stop or at + 1)
+    end
+    if copied == 1 then
+        return text
+    end
+    pieces[#pieces + 1] = text:sub(copied)
+    return table.concat(pieces)
+end
+
+local function replacePlain(text, form)
+    if not text:find(form, 1, true) then
+        return text
+    end
+    return replaceAll(text, function(from)
+        return (text:find(form, from, true))
+    end, function(at)
+        return at + #form
+    end)
+end
+
+local function replaceEscaped(text, form)
+    local start = "[%%\\" .. form:sub(1, 1):gsub("%W", "%%%0") .. "]"
+
+    return replaceAll(text, function(from)
+        return (text:find(start, from))
+    end, function(at)
+        return standsAt(text, at, form, 1)
+    end)
+end
+
+-- The part of the token's Base64 that stays the same whatever stands around the
+-- token, when `before` bytes (0, 1 or 2) of its first group are not its own.
+local function stableBase64(token, before)
+    local text = base64.encode(("\0"):rep(before) .. token)
+    local first = before == 0 and 1 or before + 2
+    local last = math.floor((before + #token) * 8 / 6)
+
+    return text:sub(first, last)
+end
+
+-- All forms to look for, each once.
+local function formsOf(token)
+    local forms, seen = { token }, { [token] = true }
+
+    for before = 0, 2 do
+        local standard = stableBase64(token, before)
+        local url = standard:gsub("%+", "-"):gsub("/", "_")
+
+        for _, form in ipairs { standard, url } do
+            if #form >= SHORTEST_BASE64 and not seen[form] then
+                seen[form] = true
+                forms[#forms + 1] = form
+            end
+        end
+    end
+    return forms
+end
+
+--- Hides one secret. It keeps the secret in a closure, so that no dump of the
+--- object shows it.
+---@class kataven.Redactor
+---@field text fun(self: kataven.Redactor, text: string): string the text without the secret
+
+--- A redactor for one token: plain, percent-encoded, with JSON escapes, and
+--- Base64 at each alignment in both alphabets (from about seven bytes on).
+--- Without a token (nil or "") it changes nothing.
+---@param token string|nil
+---@return kataven.Redactor
+function redact.secrets(token)
+    if token ~= nil and type(token) ~= "string" then
+        error("redact.secrets: token must be a string, got a " .. type(token), 2)
+    end
+
+    local forms = (token == nil or token == "") and {} or formsOf(token)
+    local redactor = {}
+
+    function redactor.text(_, text)
+        local replace = text:find("[%%\\]") and replaceEscaped or replacePlain
+
+        for i = 1, #forms do
+            text = replace(text, forms[i])
+        end
+        return text
+    end
+
+    return redactor
+end
+
+--- Hides the rest of everything that looks like a Kataven key.
+---@param text string
+---@return string
+function redact.keys(text)
+    if not text:find("k_live_", 1, true) then
+        return text
+    end
+    return (text:gsub("([sp]k_live_)[A-Za-z0-9_-]+", "%1" .. MASK))
+end
+
+--- Hides both kinds at once. A token that looks like a Kataven key comes out as
+--- one, so that a text reads the same whichever token its reader knows of.
+---@param token string|nil
+---@return fun(text: string): string
+function redact.everything(token)
+    local redactor = redact.secrets(token)
+
+    if token and token:find("^[sp]k_live_[A-Za-z0-9_-]+$") then
+        return function(text)
+            return redactor:text(redact.keys(text))
+        end
+    end
+    -- Any other token goes first: it may hold a key and more, which must go too.
+    return function(text)
+        return redact.keys(redactor:text(text))
+    end
+end
+
+--- A header's value as it may be shown or kept: nothing of a sensitive one.
+---@param name string in any case
+---@param value string
+---@param scrub fun(text: string): string for the others
+---@return string
+function redact.header(name, value, scrub)
+    if SENSITIVE[name:lower()] then
+        return MASK
+    end
+    return scrub(value)
+end
+
+--- A deep copy of a decoded JSON value with its strings and names scrubbed.
+--- Arrays keep their mark; numbers, booleans and nulls pass.
+---@param value any
+---@param redactor kataven.Redactor|fun(text: string): string
+---@return any
+function redact.value(value, redactor)
+    local scrub = redactor
+
+    if type(redactor) == "table" then
+        scrub = function(text)
+            return redactor:text(text)
+        end
+    end
+
+    local function copy(v)
+        if type(v) == "string" then
+            return scrub(v)
+        elseif type(v) ~= "table" then
+            return v
+        end
+        local t = {}
+        for k, member in pairs(v) do
+            t[copy(k)] = copy(member)
+        end
+        return core.isArray(v) and core.array(t) or t
+    end
+
+    return copy(value)
+end
+
+return redact

@@ -1,0 +1,93 @@
+--- The transport over libcurl: one attempt, driven by the C core.
+
+local core = require "kataven.core"
+local headers = require "kataven.headers"
+
+---@class kataven.Request one attempt, as a transport gets it
+---@field method string
+---@field url string absolute, with the query
+---@field path string the specification's path, without the query
+---@field headers table<string, string>
+---@field body? string
+---@field timeout number seconds for the whole attempt
+---@field connectTimeout number seconds until the connection stands
+
+---@class kataven.Response
+---@field status integer
+---@field headers table<string, string> names in lower case
+---@field body string
+
+---@class kataven.Failure no whole answer came
+---@field kind "connect"|"connection"|"timeout"|"tls"|"tooLarge"|"cancelled"|"cassette"
+---@field message string
+---@field sent boolean whether the request may have gone out
+---@field status? integer where the answer had begun
+
+---@class kataven.Transport
+---@field send fun(self: kataven.Transport, request: kataven.Request, wait: fun(seconds: number, fd?: integer): boolean?): kataven.Response?, kataven.Failure?
+
+local transport = {}
+
+local Curl = {}
+Curl.__index = Curl
+Curl.__name = "kataven.Curl"
+
+--- A transport over an engine.
+---@param engine userdata
+---@param options { direct: boolean, watcher: boolean }
+---@return kataven.Transport
+function transport.new(engine, options)
+    return setmetatable({
+        engine = engine,
+        direct = options.direct,
+        watcher = options.watcher,
+        -- Header sets as libcurl wants them, kept while the table lives: a
+        -- client's own never change, and so are prepared once.
+        lines = setmetatable({}, { __mode = "k" }),
+    }, Curl)
+end
+
+local function linesFor(self, set)
+    local lines = self.lines[set]
+    if not lines then
+        lines = core.lines(headers.list(set))
+        self.lines[set] = lines
+    end
+    return lines
+end
+
+---@param request kataven.Request
+---@param wait fun(seconds: number, fd?: integer): boolean?
+---@return kataven.Response?
+---@return kataven.Failure?
+function Curl:send(request, wait)
+    local op, problem = self.engine:start(request.method, request.url, linesFor(self, request.headers),
+        request.body, request.timeout, request.connectTimeout, self.direct)
+    if not op then
+        return nil, { kind = "connect", message = problem, sent = false }
+    end
+    if wait == core.wait then
+        -- A host that may be blocked: the core waits by itself. It comes back
+        -- early after a signal, so that the host's handler can run.
+        while not op:poll() do end
+    else
+        while not op:step() do
+            if wait(op:prepare(self.watcher)) then
+                op:cancel()
+                break
+            end
+        end
+    end
+    local status, kindOrHeaders, bodyOrMessage, sent, partial = op:take()
+    if status then
+        return { status = status, headers = kindOrHeaders, body = bodyOrMessage }
+    end
+    return nil, {
+        kind = kindOrHeaders,
+        message = bodyOrMessage,
+        sent = sent,
+        status = partial ~= 0 and partial or nil,
+    }
+end
+
+return transport

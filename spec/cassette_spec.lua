@@ -1,0 +1,523 @@
+local cassette = require "kataven.cassette"
+
+local KEYS = "/api/v1/widget-keys"
+local TOKEN = "sk_live_test_4fA9"
+
+local paths = {}
+
+-- A cassette file with these interactions (JSON texts); gives its path.
+local function fileOf(...)
+    local path = os.tmpname()
+    local handle = assert(io.open(path, "wb"))
+
+    handle:write('{"version":1,"interactions":[', table.concat({ ... }, ","), "]}")
+    handle:close()
+    paths[#paths + 1] = path
+    return path
+end
+
+local function open(options, ...)
+    return cassette.open(fileOf(...), options)
+end
+
+-- An interaction: a request, and a response whose body is `answer`.
+local function interaction(method, path, answer, more)
+    return ([[{"request":{"method":"%s","path":"%s"%s},"response":{"status":200,"body":"%s"}}]]):format(
+        method, path, more or "", answer)
+end
+
+local function request(method, path, more)
+    local r = {
+        method = method,
+        path = path,
+        url = "http://127.0.0.1:8080" .. path,
+        headers = { ["Authorization"] = "Bearer " .. TOKEN, ["X-Trace"] = "t1" },
+        timeout = 30,
+        connectTimeout = 10,
+    }
+
+    for k, v in pairs(more or {}) do
+        r[k] = v
+    end
+    return r
+end
+
+local function noWait() end
+
+-- The body that answers, or nil and the failure.
+local function ask(c, method, path, more)
+    local answer, failure = c:send(request(method, path, more), noWait)
+
+    return answer and answer.body, failure
+end
+
+local function withQuery(query)
+    return { url = "http://127.0.0.1:8080" .. KEYS .. "?" .. query }
+end
+
+-- The message of an error, which must point at this file.
+local function raised(f, ...)
+    local ok, message = pcall(f, ...)
+
+    assert.is_false(ok)
+    assert.matches("^%.?/?spec/cassette_spec%.lua:%d+: ", message)
+    return (message:gsub("^.-:%d+: ", ""))
+end
+
+describe("kataven.cassette", function()
+    local environment, getenv
+
+    before_each(function()
+        environment = {}
+        getenv = stub(os, "getenv").invokes(function(name)
+            return environment[name]
+        end)
+    end)
+
+    after_each(function()
+        getenv:revert()
+        for _, path in ipairs(paths) do
+            os.remove(path)
+        end
+        paths = {}
+    end)
+
+    describe("open", function()
+        it("names the unknown option, and the one that was meant", function()
+            local path = fileOf()
+
+            assert.matches('unknown option "matchheaders"; did you mean "matchHeaders"%?',
+                raised(function() cassette.open(path, { matchheaders = {} }) end))
+            assert.matches('unknown option "redact"', raised(function() cassette.open(path, { redact = print }) end))
+            assert.matches('unknown option: the key a number %(1%); known are allowRepeats, match, matchHeaders, mode',
+                raised(function() cassette.open(path, { "replay" }) end))
+        end)
+
+        it("says what an option or the path should be", function()
+            local path = fileOf()
+            local function problem(options)
+                return raised(function() cassette.open(path, options) end)
+            end
+
+            assert.matches("options must be a table, got a string", problem "replay")
+            assert.matches("matchHeaders must be a list of header names, got a string", problem { matchHeaders = "X" })
+            assert.matches("matchHeaders must be a list of header names, got a b", problem { matchHeaders = false })
+            assert.matches("matchHeaders must be a list", problem { matchHeaders = { X = true } })
+            assert.matches("matchHeaders%[2%] must be a header's name, got a", problem { matchHeaders = { "X", 5 } })
+            assert.matches("matchHeaders%[1%] must be a header's name", problem { matchHeaders = { "X: y" } })
+            assert.matches("match must be a function %(request, recorded%), got a table", problem { match = {} })
+            assert.matches("allowRepeats must be a boolean, got a number", problem { allowRepeats = 1 })
+            assert.matches("path must be the name of a cassette file, got nothing",
+                raised(function() cassette.open() end))
+            assert.matches("path must be", raised(function() cassette.open("") end))
+            assert.matches("call it with a dot", raised(function() cassette:open(path) end))
+        end)
+
+        it("knows the replay mode only, from the option and the environment", function()
+            local path = fileOf()
+            local function openIt(mode)
+                local c = cassette.open(path, { mode = mode }) -- no tail call: 5.1 forgets its line
+                return c
+            end
+
+            assert.equal("replay", openIt().mode)
+            assert.equal("replay", openIt("replay").mode)
+            assert.matches('mode must be "replay", got .-record', raised(function() openIt("record") end))
+            assert.matches('mode must be "replay", got a number', raised(function() openIt(1) end))
+
+            environment.KATAVEN_CASSETTE_MODE = "replay"
+            assert.equal("replay", openIt().mode)
+            environment.KATAVEN_CASSETTE_MODE = ""
+            assert.equal("replay", openIt().mode)
+            environment.KATAVEN_CASSETTE_MODE = "once"
+            assert.matches('variable KATAVEN_CASSETTE_MODE must be "replay", got "once"',
+                raised(function() openIt() end))
+            environment.CI = "true"
+            assert.equal("replay", openIt().mode)
+        end)
+
+        it("says that there is no file, and what to do", function()
+            assert.matches('there is no cassette "/nonexistent/x%.json"%. A replay never goes to the network',
+                raised(function() cassette.open("/nonexistent/x.json") end))
+            assert.matches("cannot read the cassette: ", raised(function() cassette.open("/") end))
+        end)
+
+        it("names the file and the place of what is wrong in it", function()
+            local path = fileOf(interaction("GET", "/a", ""), '{"request":{"method":"GET","path":"/a"},"response":{}}')
+            local message = raised(function() cassette.open(path) end)
+
+            assert.truthy(message:find(path .. ": interactions[2].response.status: expected an HTTP status", 1, true))
+        end)
+    end)
+
+    describe("its methods", function()
+        it("say so when they are called with a dot", function()
+            local c = open(nil)
+
+            assert.matches("colon: cassette:send", raised(function() c.send(request("GET", KEYS), noWait) end))
+            assert.matches("colon: cassette:assertDone", raised(function() c.assertDone() end))
+            assert.matches("colon: cassette:remaining", raised(function() c.remaining() end))
+            assert.matches("colon: cassette:clock", raised(function() c.clock() end))
+        end)
+
+        it("say what send wants", function()
+            local c = open(nil)
+
+            assert.matches("request must be a table with method and path, got nothing",
+                raised(function() c:send(nil, noWait) end))
+            assert.matches("wait must be callable", raised(function() c:send(request("GET", KEYS)) end))
+        end)
+
+        it("print what the cassette is", function()
+            local c = open(nil, interaction("GET", KEYS, "a"))
+
+            assert.equal("kataven.cassette (replay, " .. c.path .. ", 1 of 1 to play)", tostring(c))
+        end)
+    end)
+
+    describe("send", function()
+        it("gives status, headers and body, each time anew", function()
+            local c = open({ allowRepeats = true },
+                [[{"request":{"method":"GET","path":"/p"},"response":{"status":201,"headers":{"X-A":"1"},"json":[]}}]])
+            local first = c:send(request("GET", "/p"), noWait)
+
+            assert.same({ ["x-a"] = "1", ["content-type"] = "application/json" }, first.headers)
+            assert.same({ 201, "[]" }, { first.status, first.body })
+            first.headers["x-a"] = "changed"
+            assert.equal("1", c:send(request("GET", "/p"), noWait).headers["x-a"])
+        end)
+
+        it("plays in recorded order, each once", function()
+            local c = open(nil, interaction("GET", KEYS, "1"), interaction("GET", "/other", "x"),
+                interaction("GET", KEYS, "2"))
+
+            assert.equal(3, c:remaining())
+            assert.equal("1", ask(c, "GET", KEYS))
+            assert.equal("2", ask(c, "GET", KEYS))
+            assert.equal("x", ask(c, "GET", "/other"))
+            assert.equal(0, c:remaining())
+            local answer, failure = ask(c, "GET", KEYS)
+            assert.is_nil(answer)
+            assert.equal("cassette", failure.kind)
+            assert.is_false(failure.sent)
+        end)
+
+        it("repeats the last when asked to", function()
+            local c = open({ allowRepeats = true }, interaction("GET", KEYS, "1"), interaction("GET", KEYS, "2"))
+
+            for _, expected in ipairs { "1", "2", "2", "2" } do
+                assert.equal(expected, ask(c, "GET", KEYS))
+            end
+        end)
+
+        it("tells methods and paths apart", function()
+            local c = open(nil, interaction("GET", KEYS, "1"), interaction("DELETE", KEYS .. "/k1", "2"))
+
+            assert.is_nil((ask(c, "DELETE", KEYS)))
+            assert.is_nil((ask(c, "GET", KEYS .. "/k1")))
+            assert.is_nil((ask(c, "delete", KEYS .. "/k1")))
+            assert.equal("2", ask(c, "DELETE", KEYS .. "/k1"))
+        end)
+
+        it("takes percent-encodings of the same path for the same", function()
+            local c = open({ allowRepeats = true }, interaction("GET", KEYS .. "/a%2fb~", "1"))
+
+            assert.equal("1", ask(c, "GET", KEYS .. "/a%2Fb~"))
+            assert.equal("1", ask(c, "GET", KEYS .. "/%61%2Fb%7e"))
+            assert.is_nil((ask(c, "GET", KEYS .. "/a/b~")))
+        end)
+
+        it("compares queries in any order", function()
+            local c = open({ allowRepeats = true }, interaction("GET", KEYS, "1", ',"query":"b=2&a=%7e1&a=0"'))
+
+            assert.equal("1", ask(c, "GET", KEYS, withQuery "a=0&a=~1&b=2"))
+            assert.equal("1", ask(c, "GET", KEYS, withQuery "b=2&a=~1&&a=0#part"))
+            assert.is_nil((ask(c, "GET", KEYS, withQuery "a=0&b=2")))
+            assert.is_nil((ask(c, "GET", KEYS)))
+        end)
+
+        it("compares bodies as JSON values", function()
+            local c = open({ allowRepeats = true },
+                interaction("POST", KEYS, "1", [[,"json":{"name":"a","domain_allowlist":[],"agent_id":null}]]),
+                interaction("POST", KEYS, "2", [[,"json":{"name":"a","domain_allowlist":{},"agent_id":null}]]),
+                interaction("POST", KEYS, "3", [[,"json":{"name":"a","domain_allowlist":[]}]]),
+                interaction("POST", KEYS, "4", [[,"body":"{ \"b\": 25.0, \"a\": \"\\u00e9\" }"]]))
+
+            assert.equal("1", ask(c, "POST", KEYS, { body = '{"agent_id":null,"domain_allowlist":[],"name":"a"}' }))
+            assert.equal("1", ask(c, "POST", KEYS, { body = '{"name":"a", "domain_allowlist":[ ],"agent_id":null}' }))
+            assert.equal("2", ask(c, "POST", KEYS, { body = '{"name":"a", "domain_allowlist":{},"agent_id":null}' }))
+            assert.equal("3", ask(c, "POST", KEYS, { body = '{"name":"a", "domain_allowlist":[]}' }))
+            assert.equal("4", ask(c, "POST", KEYS, { body = '{"a":"é","b":25}' }))
+            assert.is_nil((ask(c, "POST", KEYS, { body = '{"name":"b","domain_allowlist":[]}' })))
+            assert.is_nil((ask(c, "POST", KEYS)))
+        end)
+
+        it("compares other bodies byte by byte", function()
+            local c = open({ allowRepeats = true },
+                interaction("POST", "/p", "1", [[,"body":"a=1"]]),
+                interaction("POST", "/p", "2", [[,"bodyBase64":"/wA="]]),
+                interaction("POST", "/p", "3"))
+
+            assert.equal("1", ask(c, "POST", "/p", { body = "a=1" }))
+            assert.equal("2", ask(c, "POST", "/p", { body = "\255\0" }))
+            assert.equal("3", ask(c, "POST", "/p"))
+            assert.equal("3", ask(c, "POST", "/p", { body = "" }))
+            assert.is_nil((ask(c, "POST", "/p", { body = "a=1 " })))
+            assert.is_nil((ask(c, "POST", "/p", { body = "[1e999]" })))
+        end)
+
+        it("compares keys and the client's own token as redacted", function()
+            local c = open({ allowRepeats = true },
+                interaction("POST", "/p", "1", [[,"json":{"key":"pk_live_[redacted]","t":"[redacted]"}]]),
+                interaction("POST", "/p", "2", [[,"json":{"key":"sk_live_acme_1"}]]),
+                interaction("GET", "/k/pk_live_[redacted]", "3", [[,"query":"t=[redacted]"]]))
+            local jwt = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
+            local headers = { authorization = "Bearer " .. jwt }
+
+            assert.equal("1", ask(c, "POST", "/p",
+                { headers = headers, body = ('{"key":"pk_live_acme_9","t":"%s"}'):format(jwt) }))
+            assert.equal("2", ask(c, "POST", "/p", { body = '{"key":"s\\u006b_live_other"}' }))
+            assert.equal("3", ask(c, "GET", "/k/pk_live_acme_1",
+                { headers = headers, url = "http://127.0.0.1/k/pk_live_acme_1?t=" .. jwt }))
+        end)
+
+        it("compares headers only when asked, whatever the case of their names", function()
+            local recorded = {
+                interaction("GET", "/p", "1", [[,"headers":{"x-trace":"t1","Authorization":"Bearer x"}]]),
+                interaction("GET", "/p", "2", [[,"headers":{"X-TRACE":"t2"}]]),
+                interaction("GET", "/p", "3"),
+            }
+            local function headers(trace)
+                return { headers = { ["X-Trace"] = trace } }
+            end
+
+            assert.equal("1", ask(open(nil, recorded[1]), "GET", "/p", headers "t9"))
+
+            local c = open({ matchHeaders = { "X-Trace" }, allowRepeats = true }, recorded[1], recorded[2], recorded[3])
+            assert.equal("2", ask(c, "GET", "/p", headers "t2"))
+            assert.equal("3", ask(c, "GET", "/p", headers(nil)))
+            assert.equal("1", ask(c, "GET", "/p", headers "t1"))
+            assert.is_nil((ask(c, "GET", "/p", headers "T1")))
+            assert.is_nil((ask(c, "GET", "/p", headers "")))
+
+            -- Of a secret one it counts that it is there.
+            c = open({ matchHeaders = { "authorization" } }, recorded[1], recorded[3])
+            assert.equal("1", ask(c, "GET", "/p"))
+            assert.equal("3", ask(c, "GET", "/p", { headers = {} }))
+        end)
+    end)
+
+    describe("a match function", function()
+        local recorded = { interaction("GET", "/a", "1", [[,"query":"x=1","headers":{"X-A":"v"},"body":"b"]]),
+            interaction("GET", "/b", "2"), interaction("GET", "/c", "3") }
+
+        it("decides in place of the comparison, in order, each once", function()
+            local c = open({ match = function() return true end }, recorded[1], recorded[2])
+
+            assert.equal("1", ask(c, "PUT", "/z"))
+            assert.equal("2", ask(c, "PUT", "/z"))
+            assert.is_nil((ask(c, "PUT", "/z")))
+        end)
+
+        it("sees both sides", function()
+            local seen
+            local c = open({
+                match = function(got, rec)
+                    seen = { got, rec }
+                    return true
+                end,
+            }, recorded[1])
+            ask(c, "POST", "/z", { url = "http://h/z?q=1", body = "x", headers = { ["X-B"] = "w" } })
+
+            assert.same({
+                { method = "POST", path = "/z", query = "q=1", body = "x", headers = { ["X-B"] = "w" } },
+                { method = "GET", path = "/a", query = "x=1", body = "b", headers = { ["x-a"] = "v" } },
+            }, seen)
+        end)
+
+        it("may play out of order, and is not shown what was played", function()
+            local shown = {}
+            local c = open({
+                match = function(got, rec)
+                    shown[#shown + 1] = rec.path
+                    return got.path == rec.path
+                end,
+            }, recorded[1], recorded[2], recorded[3])
+
+            assert.equal("2", ask(c, "GET", "/b"))
+            assert.equal("3", ask(c, "GET", "/c"))
+            assert.equal("1", ask(c, "GET", "/a"))
+            assert.is_nil((ask(c, "GET", "/a")))
+            assert.same({ "/a", "/b", "/a", "/c", "/a" }, shown)
+        end)
+
+        it("repeats the last that it accepts, when asked to", function()
+            local c = open({
+                allowRepeats = true,
+                match = function(got, rec) return got.path == rec.path end,
+            }, recorded[1], recorded[2], recorded[3])
+
+            for _, path in ipairs { "/b", "/a", "/b", "/b", "/a" } do
+                assert.equal(path == "/a" and "1" or "2", ask(c, "GET", path))
+            end
+            assert.equal(1, c:remaining())
+        end)
+
+        it("gives its reasons to the error", function()
+            local c = open({ match = function() return false, "wrong day of " .. TOKEN end }, recorded[1])
+            local _, failure = ask(c, "GET", "/a")
+
+            assert.matches("match says: wrong day of sk_live_%[redacted%]", failure.message)
+        end)
+
+        it("raises to the caller, and may yield", function()
+            assert.error_matches(function()
+                ask(open({ match = function() error("oops", 0) end }, recorded[1]), "GET", "/a")
+            end, "^oops$")
+
+            -- Two calls meet in the function, and only one gets the interaction.
+            local c = open({
+                match = function()
+                    coroutine.yield()
+                    return true
+                end,
+            }, recorded[1], recorded[2])
+            local answers, threads = {}, {}
+            for i = 1, 2 do
+                threads[i] = coroutine.create(function() answers[i] = ask(c, "GET", "/a") end)
+            end
+            for i = 1, 6 do
+                coroutine.resume(threads[i % 2 + 1])
+            end
+            table.sort(answers)
+            assert.same({ "1", "2" }, answers)
+        end)
+    end)
+
+    describe("time", function()
+        local function delayed(delay)
+            return ([[{"request":{"method":"GET","path":"/p"},"response":{"status":200,"delay":%s}}]]):format(delay)
+        end
+
+        it("begins at 0 and moves by what is waited", function()
+            local clock = open(nil):clock()
+
+            assert.equal(0, clock.now())
+            clock.advance(1.5)
+            clock.advance(0)
+            assert.equal(1.5, clock.now())
+            assert.matches("seconds must be a number of 0 or more", raised(function() clock.advance(-1) end))
+            assert.matches("seconds must be", raised(function() clock.advance("1") end))
+        end)
+
+        it("passes once for a delay, whether the wait moves the clock or not", function()
+            local c = open(nil, delayed(2), delayed(2), delayed(2))
+            local clock, waited = c:clock(), {}
+
+            assert.equal(clock, c:clock())
+            c:send(request("GET", "/p"), function(seconds) waited[#waited + 1] = seconds end)
+            assert.equal(2, clock.now())
+            c:send(request("GET", "/p"), function(seconds) clock.advance(seconds) end)
+            assert.equal(4, clock.now())
+            c:send(request("GET", "/p"), function(seconds) clock.advance(seconds / 2) end)
+            assert.equal(6, clock.now())
+            assert.same({ 2 }, waited)
+        end)
+
+        it("takes none where the file says nothing of a delay", function()
+            local c = open(nil, interaction("GET", "/p", ""))
+
+            c:send(request("GET", "/p"), error)
+            assert.equal(0, c:clock().now())
+        end)
+
+        it("runs out at the request's timeout", function()
+            local c = open(nil, delayed(40), delayed(30))
+            local answer, failure = c:send(request("GET", "/p"), noWait)
+
+            assert.is_nil(answer)
+            assert.equal("timeout", failure.kind)
+            assert.is_true(failure.sent)
+            assert.matches("no answer within 30 s .-interactions%[1%]", failure.message)
+            assert.equal(30, c:clock().now())
+            assert.equal(200, c:send(request("GET", "/p"), noWait).status)
+            assert.equal(60, c:clock().now())
+        end)
+
+        it("runs out at the connect timeout for what was never sent", function()
+            local c = open(nil,
+                [[{"request":{"method":"GET","path":"/p"},"error":{"kind":"connect","delay":12}}]])
+            local _, failure = c:send(request("GET", "/p"), noWait)
+
+            assert.same({ "timeout", false, 10 }, { failure.kind, failure.sent, c:clock().now() })
+        end)
+
+        it("ends where the call is cancelled", function()
+            local c = open(nil, delayed(2))
+            local answer, failure = c:send(request("GET", "/p"), function() return true end)
+
+            assert.is_nil(answer)
+            assert.same({ "cancelled", true, 0 }, { failure.kind, failure.sent, c:clock().now() })
+        end)
+    end)
+
+    describe("recorded faults", function()
+        it("come as failures", function()
+            local function fault(text)
+                local c = open(nil, '{"request":{"method":"GET","path":"/p"},' .. text .. "}")
+                local answer, failure = c:send(request("GET", "/p"), noWait)
+
+                assert.is_nil(answer)
+                return failure, c
+            end
+
+            local failure = fault [["error":{"kind":"timeout","sent":true}]]
+            assert.same({ "timeout", true }, { failure.kind, failure.sent })
+            assert.matches("the time ran out %(recorded: .-, interactions%[1%]%)", failure.message)
+            assert.same({ kind = "connect", sent = false, message = "refused" },
+                (fault [["error":{"kind":"connect","message":"refused"}]]))
+            failure = fault [["response":{"status":200,"body":"[{","truncated":true}]]
+            assert.same({ "connection", true }, { failure.kind, failure.sent })
+            assert.matches("the answer ends after 2 bytes", failure.message)
+            assert.equal(200, failure.status)
+            assert.equal(206, fault([["error":{"kind":"connection","sent":true,"status":206}]]).status)
+
+            local _, c = fault [["error":{"kind":"tls","delay":3}]]
+            assert.equal(3, c:clock().now())
+        end)
+    end)
+
+    describe("assertDone", function()
+        it("is silent when all was played", function()
+            local c = open(nil, interaction("GET", KEYS, "1"))
+            ask(c, "GET", KEYS)
+            c:assertDone()
+            open(nil):assertDone()
+        end)
+
+        it("names every interaction that was not", function()
+            local c = open(nil, interaction("GET", KEYS, "1"), interaction("POST", KEYS, "2"),
+                interaction("DELETE", KEYS .. "/k1", "3", [[,"query":"a=1"]]))
+            ask(c, "POST", KEYS)
+
+            assert.equal(c.path .. ": 2 of 3 interactions were never played:\n"
+                .. "  [1] GET /api/v1/widget-keys\n  [3] DELETE /api/v1/widget-keys/k1?a=1",
+                raised(function() c:assertDone() end))
+        end)
+    end)
+
+    it("answers fast in a long file", function()
+        local list = {}
+        for i = 1, 3000 do
+            list[i] = interaction("PATCH", KEYS .. "/k", tostring(i), ([[,"json":{"name":"n%d"}]]):format(i))
+        end
+        local c = open(nil, table.concat(list, ","))
+        local before = os.clock()
+        for i = 3000, 1, -1 do
+            local answer = ask(c, "PATCH", KEYS .. "/k", { body = ('{"name":"n%d"}'):format(i) })
+            assert.equal(tostring(i), answer)
+        end
+        -- A scan would make some nine million comparisons here.
+        assert.is_true(os.clock() - before < 1)
+    end)
+end)

@@ -1,0 +1,182 @@
+local base64 = require "kataven.base64"
+local core = require "kataven.core"
+local redact = require "kataven.redact"
+
+local TOKEN = "eyJhbGciOi.J9+acme/secret=x"
+
+describe("kataven.redact", function()
+    describe("secrets", function()
+        local redactor = redact.secrets(TOKEN)
+
+        local function hides(text, expected)
+            assert.equal(expected, redactor:text(text))
+        end
+
+        it("leaves other text alone", function()
+            for _, text in ipairs { "", "nothing here", "100% \\ of it", TOKEN:sub(1, -2), TOKEN:sub(2) } do
+                hides(text, text)
+            end
+        end)
+
+        it("hides the token as it stands, each time", function()
+            hides(TOKEN, "[redacted]")
+            hides("a " .. TOKEN .. TOKEN .. " b", "a [redacted][redacted] b")
+            hides("50% of " .. TOKEN .. "\\", "50% of [redacted]\\")
+        end)
+
+        it("hides it percent-encoded, whatever is encoded and in either case", function()
+            local function encode(pattern, format)
+                return (TOKEN:gsub(pattern, function(c)
+                    return format:format(c:byte())
+                end))
+            end
+
+            hides("k=" .. encode("[^%w.]", "%%%02X") .. "&", "k=[redacted]&")
+            hides("k=" .. encode("[+/=]", "%%%02x") .. "&", "k=[redacted]&")
+            hides("k=" .. encode(".", "%%%02X") .. "%41", "k=[redacted]%41")
+        end)
+
+        it("hides it with JSON escapes", function()
+            hides('{"t":"' .. TOKEN:gsub("/", "\\/") .. '"}', '{"t":"[redacted]"}')
+            hides('"' .. TOKEN:gsub(".", function(c)
+                return ("\\u%04x"):format(c:byte())
+            end) .. '"', '"[redacted]"')
+        end)
+
+        it("hides it within Base64, wherever it begins, in both alphabets", function()
+            for before = 0, 5 do
+                for after = 0, 3 do
+                    local text = base64.encode(("<"):rep(before) .. TOKEN .. (">"):rep(after))
+                    local url = text:gsub("%+", "-"):gsub("/", "_")
+
+                    for _, encoded in ipairs { text, url } do
+                        local hidden = redactor:text("Basic " .. encoded)
+                        local rest = hidden:gsub("%[redacted%]", "")
+
+                        assert.truthy(hidden:find("[redacted]", 1, true), encoded)
+                        -- Besides the surroundings at most a digit is left at each end, for the
+                        -- bits of the token that share it with them.
+                        local around = math.ceil(before * 8 / 6) + math.ceil(after * 8 / 6) + #"=="
+                        assert.is_true(#rest <= #"Basic " + around + 2, hidden)
+                    end
+                end
+            end
+        end)
+
+        it("hides Base64 that was escaped in turn", function()
+            local secret = ("\255"):rep(9) -- all slashes in Base64
+            local escaped = base64.encode(secret):gsub("/", "\\/")
+
+            assert.equal("[redacted]", redact.secrets(secret):text(escaped))
+        end)
+
+        it("finds tokens that hold the signs of an escape themselves", function()
+            local odd = redact.secrets 'a%25b\\"c'
+            assert.equal("<[redacted]>", odd:text '<a%25b\\"c>')
+            assert.equal("<[redacted]>", odd:text "<a%2525b%5c%22c>")
+            assert.equal("<[redacted]>", odd:text '<a%25b\\\\\\"c>')
+            assert.equal("<a%25b>", odd:text "<a%25b>")
+        end)
+
+        it("finds tokens beyond ASCII", function()
+            assert.equal("[redacted]!", redact.secrets("clé€"):text "cl\\u00e9\\u20AC!")
+            assert.equal("[redacted]!", redact.secrets("clé€"):text "cl%C3%a9%E2%82%AC!")
+        end)
+
+        it("changes nothing the second time", function()
+            local once = redactor:text("a " .. TOKEN .. " " .. base64.encode(TOKEN))
+            assert.equal(once, redactor:text(once))
+        end)
+
+        it("changes nothing without a token", function()
+            assert.equal("a%41", redact.secrets(nil):text "a%41")
+            assert.equal("", redact.secrets(""):text "")
+        end)
+
+        it("keeps the token out of its own fields", function()
+            local function search(value, seen)
+                assert.not_equal(TOKEN, value)
+                if type(value) == "table" and not seen[value] then
+                    seen[value] = true
+                    for k, v in pairs(value) do
+                        search(k, seen)
+                        search(v, seen)
+                    end
+                end
+            end
+            search(redactor, {})
+        end)
+
+        it("wants a string", function()
+            local ok, message = pcall(function()
+                redact.secrets(5)
+            end)
+            assert.is_false(ok)
+            assert.matches("redact_spec%.lua:%d+: redact%.secrets: token must be a string, got a number", message)
+        end)
+    end)
+
+    describe("keys", function()
+        it("hides the rest of every Kataven key", function()
+            assert.equal("sk_live_[redacted]", redact.keys "sk_live_acme_4f-A_z9")
+            assert.equal("<pk_live_[redacted]>, sk_live_[redacted].", redact.keys "<pk_live_acme_1>, sk_live_x.")
+        end)
+
+        it("leaves the rest alone, its own output too", function()
+            for _, text in ipairs { "", "sk_live_", "sk_test_acme", "sk_live_[redacted]", "ak_live_x" } do
+                assert.equal(text, redact.keys(text))
+            end
+        end)
+    end)
+
+    describe("everything", function()
+        it("hides keys and the token, a key-like token as a key", function()
+            local scrub = redact.everything "sk_live_acme_1234"
+
+            assert.equal("sk_live_[redacted] pk_live_[redacted] sk_live_[redacted]",
+                scrub "sk_live_acme_1234 pk_live_a sk_live_b")
+            assert.equal("sk_live_[redacted]", scrub "sk_live_acme_1234")
+            assert.equal("[redacted]", scrub "s%6b_live_acme_1234")
+            assert.equal("sk_live_[redacted]", redact.everything(nil) "sk_live_b")
+        end)
+
+        it("leaves no piece of a token that is more than a key", function()
+            assert.equal("<[redacted]>", redact.everything "sk_live_acme.1+2" "<sk_live_acme.1+2>")
+        end)
+    end)
+
+    describe("header", function()
+        it("hides sensitive ones whole and scrubs the others", function()
+            for _, name in ipairs { "Authorization", "x-account-id", "Cookie", "SET-COOKIE", "Proxy-Authorization" } do
+                assert.equal("[redacted]", redact.header(name, "v", redact.keys))
+            end
+            assert.equal("pk_live_[redacted]", redact.header("X-Key", "pk_live_a", redact.keys))
+        end)
+    end)
+
+    describe("value", function()
+        it("copies deeply and scrubs strings and names", function()
+            local inner = core.array {}
+            local value = { a = "x " .. TOKEN, [TOKEN] = { true, 5, core.null, TOKEN }, empty = inner, none = {} }
+            local copy = redact.value(value, redact.secrets(TOKEN))
+
+            assert.same({
+                a = "x [redacted]",
+                ["[redacted]"] = { true, 5, core.null, "[redacted]" },
+                empty = {},
+                none = {},
+            }, copy)
+            assert.equal("x " .. TOKEN, value.a)
+            assert.not_equal(inner, copy.empty)
+            assert.is_true(core.isArray(copy.empty))
+            assert.is_false(core.isArray(copy.none))
+        end)
+
+        it("takes a function too, and values that are no tables", function()
+            assert.equal("sk_live_[redacted]", redact.value("sk_live_a", redact.keys))
+            assert.equal(5, redact.value(5, redact.keys))
+            assert.equal(core.null, redact.value(core.null, redact.keys))
+            assert.is_false(redact.value(false, redact.keys))
+        end)
+    end)
+end)
