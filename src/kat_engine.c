@@ -1,9 +1,9 @@
 /* The engine's outside: making, starting, stepping, waiting, ending. */
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kat_clock.h"
+#include "kat_fork.h"
 #include "kat_internal.h"
 
 /* A host that cannot watch a descriptor is told to come back after 1 ms, then
@@ -26,7 +26,7 @@ kat_engine *kat_engine_new(const kat_config *config)
         return NULL;
     kat_driver_init(&engine->driver);
     kat_gate_init(&engine->gate, config->max_concurrent);
-    engine->pid = getpid();
+    engine->process = kat_process();
     engine->max_bytes = config->max_bytes;
     engine->max_concurrent = config->max_concurrent;
     if (!copy(&engine->ca_file, config->ca_file) || !copy(&engine->ca_path, config->ca_path) ||
@@ -74,9 +74,9 @@ kat_gate *kat_engine_gate(kat_engine *engine)
  * its name. So the handles are left as they are, and forgotten. */
 bool kat_check_fork(kat_engine *engine)
 {
-    pid_t pid = getpid();
+    uint64_t process = kat_process();
 
-    if (engine->pid == pid)
+    if (engine->process == process)
         return false;
     while (engine->ops)
         kat_op_orphan(engine->ops);
@@ -86,7 +86,7 @@ bool kat_check_fork(kat_engine *engine)
     engine->idle = NULL;
     engine->idle_count = engine->active = engine->unclaimed = 0;
     engine->stepping = false;
-    engine->pid = pid;
+    engine->process = process;
     return true;
 }
 

@@ -3,7 +3,6 @@
 #define KAT_INTERNAL_H
 
 #include <signal.h>
-#include <sys/types.h>
 
 #include "kat_curl.h"
 #include "kat_engine.h"
@@ -59,9 +58,9 @@ typedef struct kat_driver {
 } kat_driver;
 
 struct kat_engine {
-    CURLM *multi; /* NULL before the first request */
-    pid_t pid;    /* whose handles these are */
-    kat_op *ops;  /* ACTIVE and DONE */
+    CURLM *multi;     /* NULL before the first request */
+    uint64_t process; /* whose handles these are */
+    kat_op *ops;      /* ACTIVE and DONE */
     size_t active, unclaimed;
     kat_slot *idle;
     size_t idle_count;
@@ -74,6 +73,8 @@ struct kat_engine {
     bool guard_sigpipe;
     bool stepping; /* a step is under way: another within it does nothing */
 };
+
+#define KAT_TOO_LARGE_TEXT "the answer is larger than maxResponseBytes allows"
 
 /* kat_slot.c */
 kat_slot *kat_slot_take(kat_engine *engine);

@@ -111,6 +111,8 @@ void kat_op_finish(kat_op *op, CURLcode code)
         op->kind = KAT_CONNECTION;
         slot->refusal = "out of memory";
     }
+    if (code == CURLE_FILESIZE_EXCEEDED)
+        slot->refusal = KAT_TOO_LARGE_TEXT;
     if (op->kind != KAT_NONE && slot->error[0] == '\0' && !slot->refusal)
         slot->refusal = curl_easy_strerror(code);
     kat_op_move(op, KAT_DONE);

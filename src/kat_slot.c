@@ -43,7 +43,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     size_t len = size * count;
 
     if (len > slot->max_bytes - slot->body.len)
-        return refuse(slot, KAT_TOO_LARGE, "the answer is larger than maxResponseBytes allows");
+        return refuse(slot, KAT_TOO_LARGE, KAT_TOO_LARGE_TEXT);
     if (!slot->sized) {
         curl_off_t promised = -1;
 

@@ -89,7 +89,7 @@ const char *kat_base_parse(kat_base *base, const char *url, size_t len)
 {
     parts p = {0};
     CURLU *handle;
-    const char *problem = "is not a URL such as https://api.kataven.ai/v1";
+    const char *problem = "is not a URL such as https://api.kataven.ai/v1", *mark;
     size_t i;
 
     if (len == 0)
@@ -105,6 +105,11 @@ const char *kat_base_parse(kat_base *base, const char *url, size_t len)
         return "must not hold a fragment (#…)";
     if (memchr(url, '@', len))
         return "must not hold user info (user:password@)";
+    /* libcurl takes one slash, or three, as well, and then the first part of
+     * the path for the host: https:///v1, with a variable that was empty. */
+    mark = strstr(url, "://");
+    if (!mark || mark[3] == '/')
+        return problem;
     handle = curl_url();
     if (!handle)
         return "could not be read: out of memory";

@@ -49,6 +49,14 @@ static int engine_close(lua_State *L)
     return 0;
 }
 
+/* A limit as a size; one that no memory could hold is as good as none. */
+static size_t count_at(lua_State *L, int index)
+{
+    lua_Number number = luaL_checknumber(L, index);
+
+    return number < 1e9 * (sizeof(size_t) > 4 ? 1e6 : 1) ? (size_t)number : SIZE_MAX / 4;
+}
+
 /* engine(caFile, caPath, proxy, maxBytes, maxConcurrent): nil where not given.
  * Opens no descriptor and initialises nothing. */
 static int engine_new(lua_State *L)
@@ -59,8 +67,8 @@ static int engine_new(lua_State *L)
     config.ca_file = luaL_optstring(L, 1, NULL);
     config.ca_path = luaL_optstring(L, 2, NULL);
     config.proxy = luaL_optstring(L, 3, NULL);
-    config.max_bytes = (size_t)luaL_checknumber(L, 4);
-    config.max_concurrent = (size_t)luaL_checknumber(L, 5);
+    config.max_bytes = count_at(L, 4);
+    config.max_concurrent = count_at(L, 5);
     box = lkat_newuserdata(L, sizeof *box);
     *box = (engine_box){0};
     luaL_getmetatable(L, ENGINE);

@@ -28,8 +28,10 @@ int lkat_turn_new(lua_State *L)
     luaL_getmetatable(L, TYPE);
     lua_setmetatable(L, -2);
     engine = lkat_engine(L, 1);
-    if (engine)
+    if (engine) {
+        kat_check_fork(engine); /* turns held in the parent do not count here */
         kat_turn_enter(kat_engine_gate(engine), turn);
+    }
     return 1;
 }
 

@@ -3,7 +3,7 @@
 
 local canceller = require "kataven.canceller"
 local core = require "kataven.core"
-local errors = require "kataven.errors"
+local failures = require "kataven.failures"
 
 local call = {}
 
@@ -14,18 +14,6 @@ local SHORTEST_WAIT = 0.001
 local ROUNDING = 1e-6
 
 local SAFE = { GET = true, HEAD = true, OPTIONS = true }
-
-local KIND_NAMES = {
-    connect = "ConnectionError",
-    connection = "ConnectionError",
-    timeout = "TimeoutError",
-    tls = "TLSError",
-    tooLarge = "ResponseError",
-    cancelled = "CancelledError",
-    cassette = "CassetteError",
-}
-
-local AFTER_LOSS = "; it may have been carried out all the same (maybeApplied): look with list() before repeating it"
 
 local function logEvent(self, event)
     local log = self.client.log
@@ -82,35 +70,6 @@ local function waitUntil(self, time)
     return stopped(self) ~= nil
 end
 
--- Makes an error of what is known, with nothing secret in it.
-local function failure(self, name, message, extra)
-    local client = self.client
-    local redactor = client.redactor
-    local err = extra or {}
-    err.name = name
-    err.message = redactor:text(message)
-    err.method, err.path = self.method, self.path
-    err.attempts = self.attempts
-    err.elapsed = client.now() - self.began
-    err.maybeApplied = err.maybeApplied or false
-    if err.headers then
-        local clean = {}
-        for key, value in pairs(err.headers) do
-            clean[redactor:text(key)] = redactor:text(value)
-        end
-        err.headers = clean
-        err.requestId = clean["x-request-id"]
-    end
-    if err.body then
-        err.body = redactor:text(err.body)
-        local text = err.body:match("^%s*[%[{]") and core.decode(err.body)
-        if text then
-            err.data = text
-        end
-    end
-    return errors.new(err)
-end
-
 -- Takes a turn in the queue. Gives an error when the call must end first.
 local function takeTurn(self)
     local client, pause = self.client, PAUSE_FIRST
@@ -119,13 +78,13 @@ local function takeTurn(self)
     while not self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1) do
         local left = self.deadlineAt - client.now()
         if left <= 0 then
-            return failure(self, "TimeoutError",
+            return failures.new(self, "TimeoutError",
                 ("the deadline of %g s passed while the call waited for its turn (maxConcurrent = %d)"):format(
                     self.deadline, client.maxConcurrent))
         end
         local longest = client.watcher and self.timeout or pause
         if wait(self, longest < left and longest or left, bell(self)) then
-            return failure(self, stopped(self), "ended while it waited for its turn; nothing was sent")
+            return failures.new(self, stopped(self), "ended while it waited for its turn; nothing was sent")
         end
         client.engine:step()
         pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
@@ -144,7 +103,7 @@ local function normal(response, problem)
         end
         return response
     end
-    if type(problem) == "table" and (KIND_NAMES[problem.kind] or problem.kind == "orphaned") then
+    if type(problem) == "table" and failures.known(problem.kind) then
         return nil, problem
     end
     -- Nothing is known, so the worst is assumed: that it was sent.
@@ -188,65 +147,10 @@ local function send(self)
     }, waiter))
 end
 
--- The error for an answer that is not a success.
-local function apiError(self, response, outcome, told)
-    local text = errors.excerpt(response.body)
-    local name = errors.forStatus(response.status)
-    local message = ("%d %s"):format(response.status, text ~= "" and text or "(no text)")
-    if response.status >= 300 and response.status < 400 then
-        message = message .. "; redirects are never followed: check baseUrl"
-    end
-    local applied = core.maybeApplied(outcome, false)
-    return failure(self, name, applied and message .. AFTER_LOSS or message, {
-        status = response.status,
-        headers = response.headers,
-        body = response.body,
-        retryAfter = told,
-        maybeApplied = applied,
-    })
-end
-
-local function lossMessage(self, problem)
-    local kind, detail = problem.kind, problem.message
-    if detail == nil or detail == "" then
-        detail = "no more is known"
-    end
-    if kind == "timeout" then
-        local limit = self.timeoutIsDeadline and ("the deadline of %g s"):format(self.deadline)
-            or ("timeout = %g s (connectTimeout = %g s)"):format(self.timeout, self.client.connectTimeout)
-        return ("%s within %s: %s"):format(problem.sent and "no whole answer" or "no connection", limit, detail)
-    elseif kind == "connect" then
-        return ("nothing was sent, since no connection to %s could be made: %s"):format(self.client.baseText, detail)
-    elseif kind == "connection" then
-        return "the connection broke before a whole answer came: " .. detail
-    elseif kind == "tls" then
-        return ("the secure connection to %s was refused: %s%s"):format(self.client.baseText, detail,
-            detail:find("issuer") and "; is the issuer's certificate missing? See caFile" or "")
-    end
-    return detail
-end
-
--- The error for an attempt without a whole answer.
-local function lossError(self, problem, outcome)
-    local name, message = KIND_NAMES[problem.kind], lossMessage(self, problem)
-    local applied = core.maybeApplied(outcome, true)
-    if problem.kind == "orphaned" or problem.kind == "cancelled" then
-        name = stopped(self) or (problem.kind == "orphaned" and "ConnectionError" or "CancelledError")
-        message = name == "ConnectionError" and message or ("%s while the request was %s"):format(
-            name == "ClosedError" and "the client was closed" or "cancelled",
-            problem.sent and "under way" or "not sent yet")
-    end
-    return failure(self, name, applied and message .. AFTER_LOSS or message,
-        { status = problem.status, maybeApplied = applied })
-end
-
 local function success(self, response, outcome)
     local value, problem = self.expect(response)
     if value == nil then
-        local applied = core.maybeApplied(outcome, true)
-        return nil, failure(self, "ResponseError",
-            ("%d, but %s%s"):format(response.status, problem, applied and AFTER_LOSS or ""),
-            { status = response.status, headers = response.headers, body = response.body, maybeApplied = applied })
+        return nil, failures.refused(self, response, outcome, problem)
     end
     return value, {
         status = response.status,
@@ -274,7 +178,7 @@ local function attempt(self)
             return success(self, response, outcome)
         end
         local told = core.retryAfter(response.headers["retry-after"], response.headers["date"])
-        local err = apiError(self, response, outcome, told)
+        local err = failures.answered(self, response, outcome, told)
         return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
             self.deadlineAt - client.now())
     end
@@ -286,7 +190,7 @@ local function attempt(self)
         status = problem.status,
         kind = problem.kind == "orphaned" and "cancelled" or problem.kind,
     }
-    local err = lossError(self, problem, outcome)
+    local err = failures.lost(self, problem, outcome, stopped(self))
     logEvent(self, { event = "error", elapsed = elapsed, error = tostring(err) })
     return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, nil, core.random(),
         self.deadlineAt - client.now())
@@ -296,7 +200,7 @@ local function run(self)
     while true do
         local reason = stopped(self)
         if reason then
-            return nil, failure(self, reason, reason == "ClosedError"
+            return nil, failures.new(self, reason, reason == "ClosedError"
                 and "the client is closed; make a new one with kataven.new" or "cancelled before it was sent")
         end
         local err = takeTurn(self)
@@ -309,7 +213,7 @@ local function run(self)
         end
         logEvent(self, { event = "retry", delay = delay, status = result.status, error = tostring(result) })
         if waitUntil(self, self.client.now() + delay) then
-            return nil, failure(self, stopped(self),
+            return nil, failures.new(self, stopped(self),
                 "ended while it waited to try again, after " .. tostring(result), { status = result.status })
         end
     end

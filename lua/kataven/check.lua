@@ -20,15 +20,21 @@ function check.kind(value)
     return "a " .. kind
 end
 
+-- Whether a text holds a key or begins like a JWT: a credential that was given
+-- to the wrong option must not end up in a message.
+local function looksSecret(text)
+    return text:find("k_live_", 1, true) or text:find("^%s*eyJ")
+end
+
 --- A value as it reads in a sentence, its contents included where they are
---- short: `a number (25)`, `a string ("abc")`.
+--- short: `a number (25)`, `a string ("abc")`. Shows no credential.
 ---@param value any
 ---@return string
 function check.describe(value)
     local kind = type(value)
     if kind == "number" or kind == "boolean" then
         return ("a %s (%s)"):format(kind, tostring(value))
-    elseif kind == "string" then
+    elseif kind == "string" and not looksSecret(value) then
         local shown = #value > LONGEST_SHOWN and value:sub(1, LONGEST_SHOWN) .. "..." or value
         return ("a string (%q)"):format(shown)
     end

@@ -12,7 +12,8 @@ local DEFAULT_BASE_URL = "https://api.kataven.ai/v1"
 local RETRY_DEFAULTS = { max = 3, baseDelay = 0.5, maxDelay = 8, maxWait = 60 }
 local RETRY_KNOWN = { "max", "baseDelay", "maxDelay", "maxWait" }
 local CALL_KNOWN = { "timeout", "deadline", "retry", "headers", "cancel" }
-local CLIENT_KNOWN = {
+--- The names of all options of `kataven.new`.
+options.CLIENT_KNOWN = {
     "apiKey", "accountId", "baseUrl", "allowHttp", "timeout", "connectTimeout", "deadline", "retry",
     "maxConcurrent", "maxResponseBytes", "headers", "userAgent", "proxy", "caFile", "caPath",
     "transport", "wait", "log",
@@ -213,12 +214,12 @@ function options.client(given)
         return nil, ("kataven.new takes a table of options, got %s"):format(check.kind(given))
     end
     given = given or {}
-    local problem = check.unknown(given, CLIENT_KNOWN, "option")
+    local problem = check.unknown(given, options.CLIENT_KNOWN, "option")
     if problem then
         return nil, problem
     end
     local o = {}
-    for _, name in ipairs(CLIENT_KNOWN) do
+    for _, name in ipairs(options.CLIENT_KNOWN) do
         o[name] = given[name]
     end
     o.apiKey = o.apiKey == nil and env "KATAVEN_API_KEY" or o.apiKey

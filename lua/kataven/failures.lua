@@ -1,0 +1,125 @@
+--- What went wrong with a call, as an error that a person can act on. `self` is
+--- the call (see kataven.call) throughout.
+
+local core = require "kataven.core"
+local errors = require "kataven.errors"
+
+local failures = {}
+
+local KIND_NAMES = {
+    connect = "ConnectionError",
+    connection = "ConnectionError",
+    timeout = "TimeoutError",
+    tls = "TLSError",
+    tooLarge = "ResponseError",
+    cancelled = "CancelledError",
+    cassette = "CassetteError",
+}
+
+local AFTER_LOSS = "; it may have been carried out all the same (maybeApplied): look with list() before repeating it"
+
+--- Whether a transport may give a failure of this kind. "orphaned" is libcurl's
+--- own: the client was closed, or the process forked, under the attempt.
+---@param kind any
+---@return boolean
+function failures.known(kind)
+    return KIND_NAMES[kind] ~= nil or kind == "orphaned"
+end
+
+--- An error of what is known of a call, with nothing secret in it. `extra` has
+--- further fields, and is taken over.
+---@return kataven.Error
+function failures.new(self, name, message, extra)
+    local client = self.client
+    local redactor = client.redactor
+    local err = extra or {}
+    err.name = name
+    err.message = redactor:text(message)
+    err.method, err.path = self.method, self.path
+    err.attempts = self.attempts
+    err.elapsed = client.now() - self.began
+    err.maybeApplied = err.maybeApplied or false
+    if err.headers then
+        local clean = {}
+        for key, value in pairs(err.headers) do
+            clean[redactor:text(key)] = redactor:text(value)
+        end
+        err.headers = clean
+        err.requestId = clean["x-request-id"]
+    end
+    if err.body then
+        err.body = redactor:text(err.body)
+        local text = err.body:match("^%s*[%[{]") and core.decode(err.body)
+        if text then
+            err.data = text
+        end
+    end
+    return errors.new(err)
+end
+
+--- The error for an answer that is not a success. `told` is what Retry-After
+--- asked for.
+---@return kataven.Error
+function failures.answered(self, response, outcome, told)
+    local text = errors.excerpt(response.body)
+    local name = errors.forStatus(response.status)
+    local message = ("%d %s"):format(response.status, text ~= "" and text or "(no text)")
+    if response.status >= 300 and response.status < 400 then
+        message = message .. "; redirects are never followed: check baseUrl"
+    end
+    local applied = core.maybeApplied(outcome, false)
+    return failures.new(self, name, applied and message .. AFTER_LOSS or message, {
+        status = response.status,
+        headers = response.headers,
+        body = response.body,
+        retryAfter = told,
+        maybeApplied = applied,
+    })
+end
+
+local function lossMessage(self, problem)
+    local kind, detail = problem.kind, problem.message
+    if detail == nil or detail == "" then
+        detail = "no more is known"
+    end
+    if kind == "timeout" then
+        local limit = self.timeoutIsDeadline and ("the deadline of %g s"):format(self.deadline)
+            or ("timeout = %g s (connectTimeout = %g s)"):format(self.timeout, self.client.connectTimeout)
+        return ("%s within %s: %s"):format(problem.sent and "no whole answer" or "no connection", limit, detail)
+    elseif kind == "connect" then
+        return ("nothing was sent, since no connection to %s could be made: %s"):format(self.client.baseText, detail)
+    elseif kind == "connection" then
+        return "the connection broke before a whole answer came: " .. detail
+    elseif kind == "tls" then
+        return ("the secure connection to %s was refused: %s%s"):format(self.client.baseText, detail,
+            detail:find("issuer") and "; is the issuer's certificate missing? See caFile" or "")
+    end
+    return detail
+end
+
+--- The error for a 2xx answer that is not what the API promises.
+---@return kataven.Error
+function failures.refused(self, response, outcome, problem)
+    local applied = core.maybeApplied(outcome, true)
+    return failures.new(self, "ResponseError", ("%d, but %s%s"):format(
+        response.status, problem, applied and AFTER_LOSS or ""),
+        { status = response.status, headers = response.headers, body = response.body, maybeApplied = applied })
+end
+
+--- The error for an attempt without a whole answer. `reason` is the class of the
+--- error that ends the call from outside, if it was ended so.
+---@return kataven.Error
+function failures.lost(self, problem, outcome, reason)
+    local name, message = KIND_NAMES[problem.kind], lossMessage(self, problem)
+    local applied = core.maybeApplied(outcome, true)
+    if problem.kind == "orphaned" or problem.kind == "cancelled" then
+        name = reason or (problem.kind == "orphaned" and "ConnectionError" or "CancelledError")
+        message = name == "ConnectionError" and message or ("%s while the request was %s"):format(
+            name == "ClosedError" and "the client was closed" or "cancelled",
+            problem.sent and "under way" or "not sent yet")
+    end
+    return failures.new(self, name, applied and message .. AFTER_LOSS or message,
+        { status = problem.status, maybeApplied = applied })
+end
+
+return failures

@@ -1,0 +1,89 @@
+-- What the README shows is what happens: every Lua example in it runs, against the local hub.
+
+local child = require "spec.support.child"
+local json = require "dkjson"
+local options = require "kataven.options"
+local servers = require "spec.support.servers"
+
+local function read(path)
+    local handle = assert(io.open(path, "rb"))
+    local text = handle:read("*a")
+    handle:close()
+    return text
+end
+
+-- The fenced blocks of one language, with the line each begins at.
+local function blocks(text, language)
+    local found, line, current = {}, 0, nil
+    for row in text:gmatch("([^\n]*)\n") do
+        line = line + 1
+        if current and row == "```" then
+            found[#found + 1] = current
+            current = nil
+        elseif current then
+            current.text = current.text .. row .. "\n"
+        elseif row == "```" .. language then
+            current = { line = line, text = "" }
+        end
+    end
+    return found
+end
+
+local README = read "README.md"
+
+describe("README.md", function()
+    local hub
+
+    setup(function()
+        hub = servers.hub {}
+    end)
+
+    teardown(function()
+        hub:stop()
+    end)
+
+    local examples = blocks(README, "lua")
+
+    it("has examples", function()
+        assert.is_true(#examples >= 8)
+    end)
+
+    for _, example in ipairs(examples) do
+        it(("runs the example at line %d"):format(example.line), function()
+            hub:reset()
+            local output, errors = child.run(example.text .. '\nio.write("ran to its end")\n', {
+                KATAVEN_BASE_URL = hub.url,
+                KATAVEN_API_KEY = hub.apiKey,
+            })
+            assert.equal("", errors)
+            assert.truthy(output:find("ran to its end", 1, true))
+        end)
+    end
+
+    it("shows what the first script prints", function()
+        hub:reset()
+        local output = child.run(examples[1].text, { KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey })
+        assert.truthy(output:find('data%-client%-key="pk_live_[%w_]+"'))
+        assert.truthy(output:find("acme.com\tlive", 1, true))
+    end)
+
+    it("shows the cassette that its example plays", function()
+        local shown = blocks(README, "json")[1]
+        assert.same(json.decode(read "spec/cassettes/readme.json"), json.decode(shown.text))
+    end)
+
+    it("names every option of kataven.new and no other", function()
+        local section = README:match("\n## Options of `kataven.new`\n(.-)\n## ")
+        local named = {}
+        for row in section:gmatch("\n| (`[^|]*)|") do
+            for name in row:gmatch("`(%w+)`") do
+                named[name] = true
+            end
+        end
+        local known = {}
+        for _, name in ipairs(options.CLIENT_KNOWN) do
+            known[name] = true
+        end
+        assert.same(known, named)
+    end)
+end)
