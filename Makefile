@@ -19,8 +19,10 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wwrite-string
 	-Wold-style-definition -Wredundant-decls -Wnested-externs -Wformat=2 \
 	-Wvla $(WERROR)
 
-# What a distribution calls this Lua, for pkg-config and as a program.
+# What a distribution calls this Lua, for pkg-config and as a program. The plain
+# name will do where it is the right version.
 first = $(firstword $(foreach n,$(2),$(if $(shell $(1) $(n) 2>/dev/null && echo yes),$(n))))
+plain = $(if $(filter $(LUA).%,$(shell $(1) 2>/dev/null)),lua)
 ifeq ($(LUA),luajit)
 LUA_NAMES = luajit
 LUA_SHARE = 5.1
@@ -28,16 +30,17 @@ else
 LUA_NAMES = lua$(LUA) lua-$(LUA) lua$(subst .,,$(LUA))
 LUA_SHARE = $(LUA)
 endif
-LUA_PC = $(or $(call first,pkg-config --exists,$(LUA_NAMES)),$(firstword $(LUA_NAMES)))
-LUA_BIN ?= $(or $(call first,command -v >/dev/null,$(LUA_NAMES)),$(firstword $(LUA_NAMES)))
+LUA_PC ?= $(or $(call first,pkg-config --exists,$(LUA_NAMES)),$(call plain,pkg-config --modversion lua),$(firstword $(LUA_NAMES)))
+LUA_BIN ?= $(or $(call first,command -v >/dev/null,$(LUA_NAMES)),$(call plain,lua -v 2>&1),$(firstword $(LUA_NAMES)))
 
 BUILD = build/$(LUA)$(if $(filter-out epoll,$(DRIVER)),-$(DRIVER))
 CORE = $(BUILD)/kataven/core.so
 ENGINE_SOURCES = $(wildcard src/kat_*.c)
 SOURCES = $(ENGINE_SOURCES) $(wildcard src/lkat_*.c)
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
-C_SPECS = $(patsubst spec/c/%_spec.c,%,$(wildcard spec/c/*_spec.c))
-C_BINARIES = $(C_SPECS:%=$(BUILD)/spec/%)
+# SPECS picks some: make test SPECS=spec/client_spec.lua
+SPECS ?= $(sort $(wildcard spec/c/*_spec.c)) $(sort $(wildcard spec/*_spec.lua))
+C_BINARIES = $(patsubst spec/c/%_spec.c,$(BUILD)/spec/%,$(filter %.c,$(SPECS)))
 
 LUA_CFLAGS = $(shell pkg-config --cflags $(LUA_PC))
 CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
@@ -52,7 +55,9 @@ else
 SO_LDFLAGS = -shared -Wl,-z,nodelete -Wl,-z,now
 endif
 
-RUN_ENV = LUA_PATH="./lua/?.lua;./lua/?/init.lua;;" LUA_CPATH="$(BUILD)/?.so;;"
+RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 \
+	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
+DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
 .PHONY: all test demo hub lint format install uninstall clean deps deps-demo deps-test deps-lint shell-env
 
@@ -84,13 +89,13 @@ $(BUILD)/spec/%: spec/c/%_spec.c $(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o)
 -include $(OBJECTS:.o=.d) $(C_BINARIES:=.d)
 
 deps:
-	@.ci/deps build $(LUA)
+	@$(DEPS) build $(LUA)
 deps-demo:
-	@.ci/deps demo $(LUA)
+	@$(DEPS) demo $(LUA)
 deps-test:
-	@.ci/deps test $(LUA)
+	@$(DEPS) test $(LUA)
 deps-lint:
-	@.ci/deps lint $(LUA)
+	@$(DEPS) lint $(LUA)
 
 # Each goes through a second make, which sees the packages that the first one
 # has just installed.
@@ -101,14 +106,12 @@ demo: deps-demo
 hub: deps-demo
 	@lua5.1 spec/support/hub.lua
 
-# SPECS picks some: make test SPECS=spec/client_spec.lua
-SPECS ?= $(sort $(wildcard spec/*_spec.lua))
 test: deps-test
 	@$(MAKE) --no-print-directory run-specs
 
 .PHONY: run-specs
 run-specs: $(CORE) $(C_BINARIES)
-	@$(RUN_ENV) LUA_BIN=$(LUA_BIN) CORE=$(CORE) spec/support/run.sh "$(C_BINARIES)" "$(SPECS)"
+	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) DRIVER=$(DRIVER) CORE=$(CORE) spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
 
 lint: deps-lint
 	clang-format --dry-run --Werror src/*.[ch] $(wildcard spec/c/*.[ch])
@@ -122,12 +125,15 @@ LUA_DIR = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_SHARE)
 LIB_DIR = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_SHARE)
 
 install: $(CORE)
-	install -d $(LIB_DIR)/kataven
-	install -m 755 $(CORE) $(LIB_DIR)/kataven/core.so
-	cd lua && find kataven -name '*.lua' -exec install -D -m 644 '{}' '$(abspath $(LUA_DIR))/{}' ';'
+	install -d "$(LIB_DIR)/kataven"
+	install -m 755 $(CORE) "$(LIB_DIR)/kataven/core.so"
+	find lua/kataven -name '*.lua' | while read -r file; do \
+		to="$(LUA_DIR)/$${file#lua/}"; \
+		install -d "$${to%/*}" && install -m 644 "$$file" "$$to" || exit 1; \
+	done
 
 uninstall:
-	rm -rf $(LIB_DIR)/kataven $(LUA_DIR)/kataven
+	rm -rf "$(LIB_DIR)/kataven" "$(LUA_DIR)/kataven"
 
 clean:
 	rm -rf build

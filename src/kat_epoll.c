@@ -83,7 +83,7 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *user, void 
     event.events = (what & CURL_POLL_IN ? (unsigned)EPOLLIN : 0) |
                    (what & CURL_POLL_OUT ? (unsigned)EPOLLOUT : 0);
     if (!known) {
-        kat_set_cloexec(fd); /* the resolver's pair is not made by us */
+        kat_set_cloexec_pair(fd); /* the resolver's: ours have it from their making */
         curl_multi_assign(engine->multi, fd, engine);
     }
     /* A number that was closed and given out again is new to the set, though

@@ -46,8 +46,7 @@ static kat_headers_result continue_last(kat_headers *h, const char *text, size_t
         return KAT_HEADERS_OK;
     last = at(h, count - 1);
     /* The last value ends the text, so it can grow in place. */
-    if ((last->value_len > 0 && !kat_buf_addc(&h->text, ' ')) ||
-        !kat_buf_add(&h->text, text, len))
+    if ((last->value_len > 0 && !kat_buf_addc(&h->text, ' ')) || !kat_buf_add(&h->text, text, len))
         return KAT_HEADERS_NOMEM;
     last->value_len = h->text.len - last->value;
     return KAT_HEADERS_OK;

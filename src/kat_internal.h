@@ -93,7 +93,10 @@ void kat_op_orphan(kat_op *op);
 bool kat_multi_open(kat_engine *engine);
 void kat_multi_close(kat_engine *engine);
 void kat_multi_collect(kat_engine *engine);
-void kat_set_cloexec(int fd);
+/* True when it was not set before. */
+bool kat_set_cloexec(int fd);
+/* The same for one end of a pair that libcurl made, and for the other end. */
+void kat_set_cloexec_pair(int fd);
 
 /* kat_sigpipe.c: keeps a SIGPIPE that libcurl causes from ending the process,
  * where the library is too old to see to it. */

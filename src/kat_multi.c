@@ -22,6 +22,19 @@ static bool is_wakeup(int fd)
     return S_ISFIFO(st.st_mode) || (st.st_mode & S_IFMT) == 0;
 }
 
+/* The resolver's thread wakes us through a pair of sockets, of which libcurl
+ * shows us one. The other came from the same call: with the next number, and
+ * the next inode, by which a stranger is told apart. */
+void kat_set_cloexec_pair(int fd)
+{
+    struct stat one, other;
+
+    if (kat_set_cloexec(fd) && fstat(fd, &one) == 0 && fstat(fd + 1, &other) == 0 &&
+        S_ISSOCK(one.st_mode) && S_ISSOCK(other.st_mode) && other.st_dev == one.st_dev &&
+        other.st_ino == one.st_ino + 1)
+        kat_set_cloexec(fd + 1);
+}
+
 static CURLM *multi_init(void)
 {
     int probe[2] = {-1, -1}, pair[2];

@@ -104,9 +104,18 @@ void kat_op_finish(kat_op *op, CURLcode code)
         op->engine->bundle = true;
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
     op->sent = slot->prereqs > 0;
-    op->status = op->sent ? (int)status : 0;
     op->kind =
         slot->kind != KAT_NONE ? slot->kind : kat_kind_from_curl(code, op->sent, slot->error);
+    /* After an interim answer (100, 103) that nothing followed, libcurl still
+     * names that; but what became of the request is then unknown. */
+    if (op->sent && (status >= 200 || op->kind == KAT_NONE))
+        op->status = (int)status;
+    /* libcurl takes a connection that closes within the headers for the end
+     * of a good answer. */
+    if (op->kind == KAT_NONE && !slot->headers.body) {
+        op->kind = KAT_CONNECTION;
+        slot->refusal = "the connection was closed within the answer's headers";
+    }
     if (op->kind == KAT_NONE && !kat_headers_join(&slot->headers)) {
         op->kind = KAT_CONNECTION;
         slot->refusal = "out of memory";

@@ -78,12 +78,11 @@ static int on_prereq(void *user, char *to, char *from, int to_port, int from_por
     return CURL_PREREQFUNC_ABORT;
 }
 
-void kat_set_cloexec(int fd)
+bool kat_set_cloexec(int fd)
 {
     int flags = fcntl(fd, F_GETFD);
 
-    if (flags >= 0 && !(flags & FD_CLOEXEC))
-        fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+    return flags >= 0 && !(flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) == 0;
 }
 
 static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
@@ -150,7 +149,6 @@ static void set_constants(kat_engine *engine, kat_slot *slot)
     curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)KAT_MAX_AGE);
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)engine->max_bytes);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -207,11 +205,14 @@ static CURLcode set_method(kat_slot *slot, const kat_request *request)
 {
     CURL *easy = slot->easy;
     bool get = strcmp(request->method, "GET") == 0;
+    bool head = strcmp(request->method, "HEAD") == 0;
     CURLcode code;
 
     /* HTTPGET also takes back what POST or NOBODY had set before. */
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    if (strcmp(request->method, "HEAD") == 0) {
+    /* What a HEAD answer promises never comes; 0 is no limit. */
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(head ? 0 : slot->max_bytes));
+    if (head) {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
         return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }

@@ -133,8 +133,10 @@ static bool write_object(lua_State *L, writer *w)
         w->path[w->depth].len = entry.len;
         if (i > 0)
             need(L, kat_buf_addc(w->out, ','));
-        if (!write_string(L, w, entry.text, entry.len))
+        if (!write_string(L, w, entry.text, entry.len)) {
+            w->depth--; /* the place is the object: the name cannot be shown */
             return fail(w, "has a name that is not UTF-8");
+        }
         need(L, kat_buf_addc(w->out, ':'));
         lua_pushlstring(L, entry.text, entry.len);
         lua_rawget(L, -2);

@@ -56,13 +56,13 @@ end
 function answer.array(response)
     local read = answer.read(response, true)
     if read.form ~= "json" or read.top ~= "[" and read.value ~= core.null then
-        return nil, "promised is a JSON array, but the answer is " .. found(read)
+        return nil, ("the answer is %s where a JSON array is promised"):format(found(read))
     elseif read.value == core.null then
         return {}
     end
     for index, item in ipairs(read.value) do
         if type(item) ~= "table" then
-            return nil, ("promised is an array of objects, but item %d is %s"):format(index, check.kind(item))
+            return nil, ("item %d of the array is %s where an object is promised"):format(index, check.kind(item))
         end
     end
     return read.value
@@ -72,7 +72,7 @@ end
 function answer.object(response)
     local read = answer.read(response, true)
     if read.form ~= "json" or read.top ~= "{" then
-        return nil, "promised is a JSON object, but the answer is " .. found(read)
+        return nil, ("the answer is %s where a JSON object is promised"):format(found(read))
     end
     return read.value
 end
@@ -86,7 +86,7 @@ function answer.objectOrTrue(response)
         or type(read.value) == "boolean" then
         return true
     end
-    return nil, "possible are a JSON object or no body, but the answer is " .. found(read)
+    return nil, ("the answer is %s where a JSON object or nothing is promised"):format(found(read))
 end
 
 --- Any endpoint: the value, true for an empty body, the text where it is none.

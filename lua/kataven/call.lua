@@ -3,6 +3,7 @@
 
 local canceller = require "kataven.canceller"
 local core = require "kataven.core"
+local errors = require "kataven.errors"
 local failures = require "kataven.failures"
 
 local call = {}
@@ -18,7 +19,7 @@ local SAFE = { GET = true, HEAD = true, OPTIONS = true }
 local function logEvent(self, event)
     local log = self.client.log
     if log then
-        event.method, event.path, event.attempt = self.method, self.path, self.attempts
+        event.method, event.path, event.attempt = self.method, self.client.redactor:text(self.path), self.attempts
         pcall(log, event)
     end
 end
@@ -75,12 +76,14 @@ local function takeTurn(self)
     local client, pause = self.client, PAUSE_FIRST
     -- A lease that outlives the attempt: it only ends a turn whose call was
     -- dropped without a trace.
-    while not self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1) do
+    while true do
         local left = self.deadlineAt - client.now()
         if left <= 0 then
             return failures.new(self, "TimeoutError",
                 ("the deadline of %g s passed while the call waited for its turn (maxConcurrent = %d)"):format(
                     self.deadline, client.maxConcurrent))
+        elseif self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1) then
+            return nil
         end
         local longest = client.watcher and self.timeout or pause
         if wait(self, longest < left and longest or left, bell(self)) then
@@ -91,20 +94,35 @@ local function takeTurn(self)
     end
 end
 
--- What a transport gave, brought into the form it ought to have.
-local function normal(response, problem)
-    if type(response) == "table" and type(response.status) == "number" then
-        if type(response.headers) ~= "table" or type(response.body) ~= "string" then
-            response = {
-                status = response.status,
-                headers = type(response.headers) == "table" and response.headers or {},
-                body = type(response.body) == "string" and response.body or "",
-            }
-        end
-        return response
+-- Whether a request had gone out, by what a transport says of its failure. In
+-- doubt it had: a repeated write is worse than one that is not repeated.
+local function wasSent(problem)
+    if problem.kind == "connect" or problem.kind == "tls" or problem.kind == "cassette" then
+        return problem.sent == true
     end
-    if type(problem) == "table" and failures.known(problem.kind) then
-        return nil, problem
+    return problem.sent ~= false
+end
+
+-- What a transport of somebody else's gave, brought into the form it ought to
+-- have.
+local function normal(response, problem)
+    if type(response) == "table" and errors.isStatus(response.status)
+        and (response.headers == nil or type(response.headers) == "table")
+        and (response.body == nil or type(response.body) == "string") then
+        local headers = {}
+        for name, value in pairs(response.headers or {}) do
+            headers[tostring(name):lower()] = tostring(value)
+        end
+        return { status = response.status, headers = headers, body = response.body or "" }
+    end
+    if response == nil and type(problem) == "table" and failures.known(problem.kind) then
+        local sent = wasSent(problem)
+        return nil, {
+            kind = problem.kind == "connect" and sent and "connection" or problem.kind,
+            message = problem.message ~= nil and tostring(problem.message) or nil,
+            sent = sent,
+            status = errors.isStatus(problem.status) and problem.status or nil,
+        }
     end
     -- Nothing is known, so the worst is assumed: that it was sent.
     return nil, {
@@ -136,7 +154,7 @@ local function send(self)
             return wait(self, seconds, fd)
         end
     end
-    return normal(transport:send({
+    local response, problem = transport:send({
         method = self.method,
         url = self.url,
         path = self.path,
@@ -144,7 +162,11 @@ local function send(self)
         body = self.body,
         timeout = timeout,
         connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
-    }, waiter))
+    }, waiter)
+    if own then
+        return response, problem
+    end
+    return normal(response, problem)
 end
 
 local function success(self, response, outcome)
@@ -215,6 +237,9 @@ local function run(self)
         if waitUntil(self, self.client.now() + delay) then
             return nil, failures.new(self, stopped(self),
                 "ended while it waited to try again, after " .. tostring(result), { status = result.status })
+        end
+        if self.client.now() >= self.deadlineAt then
+            return nil, result -- the wait took longer than it was to
         end
     end
 end

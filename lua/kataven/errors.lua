@@ -84,11 +84,26 @@ function errors.isError(value)
     return type(value) == "table" and getmetatable(value) == Error
 end
 
+--- Whether a value is an HTTP status.
+---@param value any
+---@return boolean
+function errors.isStatus(value)
+    return type(value) == "number" and value % 1 == 0 and value >= 100 and value <= 999
+end
+
 --- The class for an HTTP status.
 ---@param status integer
 ---@return string
 function errors.forStatus(status)
     return BY_STATUS[status] or status >= 500 and status <= 599 and "ServerError" or "APIError"
+end
+
+-- The last place up to `at` where a text may be cut: not in a UTF-8 character.
+local function border(text, at)
+    while at > 0 and at < #text and text:byte(at + 1) >= 0x80 and text:byte(at + 1) < 0xC0 do
+        at = at - 1
+    end
+    return at
 end
 
 --- A server's text as it may stand in a message: one line, no control
@@ -97,15 +112,12 @@ end
 ---@param text string
 ---@return string
 function errors.excerpt(text)
-    local line = text:sub(1, 4 * LONGEST_TEXT):gsub("[%z\1-\32\127]+", " "):gsub("^ ", ""):gsub(" $", "")
-    if #line <= LONGEST_TEXT then
+    local start = text:sub(1, border(text, 4 * LONGEST_TEXT))
+    local line = start:gsub("\194[\128-\159]", " "):gsub("[%z\1-\32\127]+", " "):gsub("^ ", ""):gsub(" $", "")
+    if #line <= LONGEST_TEXT and #start == #text then
         return line
     end
-    local cut = LONGEST_TEXT - 3
-    while cut > 0 and line:byte(cut + 1) >= 0x80 and line:byte(cut + 1) < 0xC0 do
-        cut = cut - 1
-    end
-    return line:sub(1, cut) .. "..."
+    return line:sub(1, border(line, math.min(#line, LONGEST_TEXT - 3))) .. "..."
 end
 
 return errors

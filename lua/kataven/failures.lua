@@ -35,7 +35,7 @@ function failures.new(self, name, message, extra)
     local err = extra or {}
     err.name = name
     err.message = redactor:text(message)
-    err.method, err.path = self.method, self.path
+    err.method, err.path = self.method, redactor:text(self.path)
     err.attempts = self.attempts
     err.elapsed = client.now() - self.began
     err.maybeApplied = err.maybeApplied or false
@@ -49,9 +49,9 @@ function failures.new(self, name, message, extra)
     end
     if err.body then
         err.body = redactor:text(err.body)
-        local text = err.body:match("^%s*[%[{]") and core.decode(err.body)
-        if text then
-            err.data = text
+        local kind = err.headers and err.headers["content-type"]
+        if kind and kind:lower():find("json", 1, true) or err.body:find("^%s*[%[{]") then
+            err.data = core.decode(err.body)
         end
     end
     return errors.new(err)
@@ -61,7 +61,9 @@ end
 --- asked for.
 ---@return kataven.Error
 function failures.answered(self, response, outcome, told)
-    local text = errors.excerpt(response.body)
+    -- Without the token first: a cut could leave half of it, which nothing finds.
+    local body = self.client.redactor:text(response.body)
+    local text = errors.excerpt(body)
     local name = errors.forStatus(response.status)
     local message = ("%d %s"):format(response.status, text ~= "" and text or "(no text)")
     if response.status >= 300 and response.status < 400 then
@@ -71,7 +73,7 @@ function failures.answered(self, response, outcome, told)
     return failures.new(self, name, applied and message .. AFTER_LOSS or message, {
         status = response.status,
         headers = response.headers,
-        body = response.body,
+        body = body,
         retryAfter = told,
         maybeApplied = applied,
     })
@@ -84,15 +86,19 @@ local function lossMessage(self, problem)
     end
     if kind == "timeout" then
         local limit = self.timeoutIsDeadline and ("the deadline of %g s"):format(self.deadline)
-            or ("timeout = %g s (connectTimeout = %g s)"):format(self.timeout, self.client.connectTimeout)
+            or ("timeout = %g s"):format(self.timeout)
+        if not problem.sent and self.client.connectTimeout < self.timeout then
+            limit = ("%s and connectTimeout = %g s"):format(limit, self.client.connectTimeout)
+        end
         return ("%s within %s: %s"):format(problem.sent and "no whole answer" or "no connection", limit, detail)
     elseif kind == "connect" then
         return ("nothing was sent, since no connection to %s could be made: %s"):format(self.client.baseText, detail)
     elseif kind == "connection" then
         return "the connection broke before a whole answer came: " .. detail
     elseif kind == "tls" then
+        local unknown = detail:find("issuer") or detail:find("self[- ]signed")
         return ("the secure connection to %s was refused: %s%s"):format(self.client.baseText, detail,
-            detail:find("issuer") and "; is the issuer's certificate missing? See caFile" or "")
+            unknown and "; to trust it, name its issuer's certificate with caFile" or "")
     end
     return detail
 end

@@ -25,6 +25,23 @@ local function queryValue(value)
     end
 end
 
+-- The values of one name as an array; nil where a table is none.
+local function valuesOf(given)
+    if type(given) ~= "table" then
+        return { given }
+    end
+    local count = 0
+    for _ in pairs(given) do
+        count = count + 1
+    end
+    for index = 1, count do
+        if given[index] == nil then
+            return nil
+        end
+    end
+    return given
+end
+
 -- A query, sorted by name, as text without its question mark; or a problem.
 local function queryText(query)
     if type(query) ~= "table" then
@@ -39,8 +56,7 @@ local function queryText(query)
     end
     table.sort(names)
     for _, name in ipairs(names) do
-        local values = query[name]
-        for _, value in ipairs(type(values) == "table" and values or { values }) do
+        for _, value in ipairs(valuesOf(query[name]) or { query[name] }) do
             local text = queryValue(value)
             if not text then
                 return nil, ("query[%q] must be a string, a number, a boolean or an array of them, got %s"):format(

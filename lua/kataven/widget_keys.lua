@@ -47,7 +47,7 @@ local CALL_OPTIONS = { timeout = true, deadline = true, retry = true, headers = 
 -- A copy of an allowlist that is marked as an array, or a problem.
 local function allowlist(list)
     if type(list) ~= "table" then
-        local hint = type(list) == "string" and (": write { %q }"):format(list) or ""
+        local hint = type(list) == "string" and ': write a table, { "..." }' or ""
         return nil, ("domain_allowlist must be an array of strings, got %s%s"):format(check.describe(list), hint)
     end
     local copy, count = {}, 0

@@ -1,0 +1,6 @@
+-- What all of Lua 5.1, 5.3, 5.4 and LuaJIT have, and nothing else.
+std = "min"
+max_line_length = 120
+cache = false
+
+files["spec"].std = "+busted"

@@ -1,0 +1,298 @@
+/* Handshakes that fail: which of them may be tried again, and whether anything
+ * was sent. The certificates' side needs the openssl program for a server, and
+ * is skipped where that is missing. */
+#include <dlfcn.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "fixture.h"
+
+static void stall(server *s, conn *c)
+{
+    (void)s;
+    (void)c;
+}
+
+static void drop(server *s, conn *c)
+{
+    hang_up(s, c, false);
+}
+
+static void reset(server *s, conn *c)
+{
+    hang_up(s, c, true);
+}
+
+static void send_an_alert(server *s, conn *c)
+{
+    say_bytes(c, TEXT("\x15\x03\x03\x00\x02\x02\x28")); /* handshake_failure */
+    hang_up(s, c, false);
+}
+
+static void speak_plainly(server *s, conn *c)
+{
+    say(c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    hang_up(s, c, false);
+}
+
+/* A host like nginx logs what it finds on OpenSSL's queue as its own error. */
+static void check_no_errors_are_left(void)
+{
+    unsigned long (*peek)(void) = NULL;
+    void *symbol = dlsym(RTLD_DEFAULT, "ERR_peek_error");
+
+    memcpy(&peek, &symbol, sizeof peek);
+    if (peek)
+        assert_int_equal(peek(), 0);
+}
+
+static bool over_openssl(void)
+{
+    const char *text = curl_version_info(CURLVERSION_NOW)->ssl_version;
+
+    return text && strncmp(text, "OpenSSL", 7) == 0;
+}
+
+static void a_handshake_that_fails_sends_nothing(void **state)
+{
+    static const struct {
+        server_handler how;
+        kat_kind kind;
+        double timeout;
+    } rows[] = {
+        {drop, KAT_CONNECT, 0},      {reset, KAT_CONNECT, 0},   {send_an_alert, KAT_TLS, 0},
+        {speak_plainly, KAT_TLS, 0}, {stall, KAT_TIMEOUT, 0.1},
+    };
+    fixture *f = *state;
+    size_t i;
+
+    f->server.raw = true; /* nobody has connected yet */
+    for (i = 0; i < COUNT(rows); i++) {
+        ask a = {.method = "POST", .body = "{}", .origin = "https://127.0.0.1"};
+        const kat_op *op;
+
+        a.timeout = rows[i].timeout;
+        server_does(&f->server, rows[i].how);
+        op = run(f, a);
+        if (op->kind != rows[i].kind || op->sent || op->status != 0)
+            fail_msg("row %zu: %s, sent %d: %s", i, kat_kind_name(op->kind), op->sent,
+                     kat_op_message(op));
+        check_no_errors_are_left();
+    }
+}
+
+/* A server with a certificate of its own, for 127.0.0.1 alone. */
+typedef struct tls {
+    char dir[32], certificate[64], key[64], stranger[64], output[64];
+    pid_t pid;
+    int port;
+} tls;
+
+static pid_t run_program(const char *const *words, int output)
+{
+    posix_spawn_file_actions_t actions;
+    char *arguments[24];
+    pid_t pid;
+    size_t i;
+    int error;
+
+    for (i = 0; words[i]; i++)
+        arguments[i] = exact_copy(words[i], strlen(words[i]) + 1);
+    arguments[i] = NULL;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, output, 1);
+    posix_spawn_file_actions_adddup2(&actions, output, 2);
+    error = posix_spawnp(&pid, arguments[0], &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    for (i = 0; arguments[i]; i++)
+        free(arguments[i]);
+    return error ? -1 : pid;
+}
+
+static bool make_certificate(const char *file, const char *key, int output)
+{
+    const char *const words[] = {"openssl",
+                                 "req",
+                                 "-x509",
+                                 "-newkey",
+                                 "ec",
+                                 "-pkeyopt",
+                                 "ec_paramgen_curve:prime256v1",
+                                 "-nodes",
+                                 "-days",
+                                 "2",
+                                 "-subj",
+                                 "/CN=kataven test",
+                                 "-addext",
+                                 "subjectAltName=IP:127.0.0.1",
+                                 "-keyout",
+                                 key,
+                                 "-out",
+                                 file,
+                                 NULL};
+    int status = -1;
+    pid_t pid = run_program(words, output);
+
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* The server says "ACCEPT 127.0.0.1:port" when it is ready. */
+static int read_port(const tls *t, pid_t pid)
+{
+    struct timespec pause = {0, 2000000};
+    int tries, port = 0;
+
+    for (tries = 0; port == 0 && tries < 2000 && waitpid(pid, NULL, WNOHANG) == 0; tries++) {
+        char text[4096] = "";
+        const char *line;
+        FILE *file = fopen(t->output, "r");
+
+        if (file && fread(text, 1, sizeof text - 1, file) > 0 &&
+            (line = strstr(text, "ACCEPT 127.0.0.1:")) != NULL && strchr(line, '\n'))
+            port = (int)strtol(line + 17, NULL, 10);
+        if (file)
+            fclose(file);
+        if (port == 0)
+            nanosleep(&pause, NULL);
+    }
+    return port;
+}
+
+static void tls_stop(tls *t)
+{
+    if (t->pid > 0) {
+        kill(t->pid, SIGKILL);
+        waitpid(t->pid, NULL, 0);
+    }
+    unlink(t->certificate);
+    unlink(t->key);
+    unlink(t->stranger);
+    unlink(t->output);
+    rmdir(t->dir);
+}
+
+static bool tls_start(tls *t)
+{
+    const char *words[] = {"openssl", "s_server", "-accept", "127.0.0.1:0", "-www",
+                           "-cert",   NULL,       "-key",    NULL,          NULL};
+    int output;
+
+    memset(t, 0, sizeof *t);
+    strcpy(t->dir, "/tmp/kataven-tls-XXXXXX");
+    if (!mkdtemp(t->dir))
+        return false;
+    snprintf(t->certificate, sizeof t->certificate, "%s/mine.pem", t->dir);
+    snprintf(t->key, sizeof t->key, "%s/key.pem", t->dir);
+    snprintf(t->stranger, sizeof t->stranger, "%s/0a1b2c3d.0", t->dir);
+    snprintf(t->output, sizeof t->output, "%s/output", t->dir);
+    words[6] = t->certificate;
+    words[8] = t->key;
+    output = open(t->output, O_CREAT | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+    /* The first is overwritten: it is there for its directory to be hashed. */
+    if (output >= 0 && make_certificate(t->stranger, t->key, output) &&
+        make_certificate(t->certificate, t->key, output))
+        t->pid = run_program(words, output);
+    close(output);
+    t->port = t->pid > 0 ? read_port(t, t->pid) : 0;
+    if (t->port == 0)
+        tls_stop(t);
+    return t->port != 0;
+}
+
+static tls peer;
+
+static int peer_up(void **state)
+{
+    if (no_proxies(state) != 0)
+        return -1;
+    if (over_openssl())
+        tls_start(&peer);
+    return 0;
+}
+
+static int peer_down(void **state)
+{
+    (void)state;
+    if (peer.port)
+        tls_stop(&peer);
+    return 0;
+}
+
+/* A request to it, by an engine that trusts what `ca` says. */
+static void check_trust(fixture *f, kat_ca ca, const char *origin, kat_kind wanted, bool bundle)
+{
+    kat_op *op;
+
+    if (!peer.port)
+        skip();
+    kat_engine_free(f->engine);
+    f->engine = new_engine(NULL);
+    assert_true(kat_multi_open(f->engine));
+    f->engine->ca = ca;
+    op = run(f, (ask){.origin = origin, .port = peer.port}); /* it answers GET only */
+    if (op->kind != wanted || op->sent != (wanted == KAT_NONE))
+        fail_msg("%s, sent %d: %s", kat_kind_name(op->kind), op->sent, kat_op_message(op));
+    assert_int_equal(op->status, wanted == KAT_NONE ? 200 : 0);
+    assert_int_equal(f->engine->bundle, bundle);
+    check_no_errors_are_left();
+}
+
+static void a_certificate_that_is_known_is_taken(void **state)
+{
+    check_trust(*state, (kat_ca){.file = peer.certificate}, "https://127.0.0.1", KAT_NONE, false);
+}
+
+static void an_unknown_one_is_refused(void **state)
+{
+    check_trust(*state, (kat_ca){.file = peer.stranger}, "https://127.0.0.1", KAT_TLS, false);
+    check_trust(*state, (kat_ca){.path = peer.dir}, "https://127.0.0.1", KAT_TLS, false);
+    check_trust(*state, kat_ca_default(NULL, NULL), "https://127.0.0.1", KAT_TLS, false);
+}
+
+static void one_for_another_host_is_refused(void **state)
+{
+    kat_ca fallback = {.path = peer.dir, .fallback = peer.certificate};
+
+    check_trust(*state, (kat_ca){.file = peer.certificate}, "https://localhost", KAT_TLS, false);
+    check_trust(*state, fallback, "https://localhost", KAT_TLS, false);
+}
+
+/* One that was appended to the bundle alone: the directory does not know it,
+ * the second try does, and from then on the bundle comes first. */
+static void one_in_the_bundle_only_is_found(void **state)
+{
+    fixture *f = *state;
+    kat_ca ca = {.path = peer.dir, .fallback = peer.certificate};
+    int i;
+
+    check_trust(f, ca, "https://127.0.0.1", KAT_NONE, true);
+    for (i = 1; i <= 2; i++) /* the second has a handle that is new */
+        start(f, &f->ops[i], (ask){.origin = "https://127.0.0.1", .port = peer.port});
+    for (i = 1; i <= 2; i++) {
+        assert_true(f->ops[i].slot->bundle);
+        finish_on(f->engine, &f->ops[i]);
+        assert_int_equal(f->ops[i].status, 200);
+    }
+}
+
+static void one_in_neither_is_refused_after_one_more_try(void **state)
+{
+    kat_ca ca = {.path = peer.dir, .fallback = peer.stranger};
+
+    check_trust(*state, ca, "https://127.0.0.1", KAT_TLS, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE(a_handshake_that_fails_sends_nothing),
+        FIXTURE(a_certificate_that_is_known_is_taken),
+        FIXTURE(an_unknown_one_is_refused),
+        FIXTURE(one_for_another_host_is_refused),
+        FIXTURE(one_in_the_bundle_only_is_found),
+        FIXTURE(one_in_neither_is_refused_after_one_more_try),
+    };
+
+    return cmocka_run_group_tests_name("engine_tls", tests, peer_up, peer_down);
+}

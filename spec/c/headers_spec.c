@@ -1,0 +1,226 @@
+#include "kat_headers.h"
+
+#include <stdio.h>
+
+#include "support.h"
+
+/* A bare line is handed over in a block of its own size, with its end. */
+static kat_headers_result line(kat_headers *h, const char *text)
+{
+    char buf[512];
+    char *copy;
+    size_t len = (size_t)snprintf(buf, sizeof buf, "%s\r\n", text);
+    kat_headers_result result;
+
+    assert_true(len < sizeof buf);
+    copy = exact_copy(buf, len);
+    result = kat_headers_line(h, copy, len);
+    free(copy);
+    return result;
+}
+
+static void feed(kat_headers *h, const char *const *lines)
+{
+    for (; *lines; lines++)
+        assert_int_equal(line(h, *lines), KAT_HEADERS_OK);
+}
+
+/* Compares with "name=value|name=value", joined ones left out. */
+static void expect(const kat_headers *h, const char *wanted)
+{
+    kat_buf got = {0};
+    size_t i;
+
+    for (i = 0; i < kat_headers_count(h); i++) {
+        const kat_header *header = kat_headers_at(h, i);
+
+        if (header->joined)
+            continue;
+        if (got.len > 0)
+            assert_true(kat_buf_addc(&got, '|'));
+        assert_true(kat_buf_add(&got, h->text.data + header->name, header->name_len));
+        assert_true(kat_buf_addc(&got, '='));
+        assert_true(kat_buf_add(&got, h->text.data + header->value, header->value_len));
+    }
+    assert_true(kat_buf_addc(&got, '\0'));
+    assert_string_equal(got.data, wanted);
+    kat_buf_free(&got);
+}
+
+#define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void check(const char *const *lines, const char *wanted)
+{
+    kat_headers h = {0};
+
+    feed(&h, lines);
+    assert_true(kat_headers_join(&h));
+    expect(&h, wanted);
+    kat_headers_free(&h);
+}
+
+static void names_in_lower_case_values_trimmed(void **state)
+{
+    (void)state;
+    check(LINES("HTTP/1.1 200 OK", "X-Request-ID: abc", "Content-Type:\t application/json \t", ""),
+          "x-request-id=abc|content-type=application/json");
+    check(LINES("HTTP/1.1 200 OK", "A:", "B: ", "C:x:y", "\xc3\x84: \xc3\x84", ""),
+          "a=|b=|c=x:y|\xc3\x84=\xc3\x84");
+    check(LINES("HTTP/1.1 204 No Content", ""), "");
+}
+
+static void interim_answers_are_dropped(void **state)
+{
+    (void)state;
+    check(LINES("HTTP/1.1 100 Continue", "X-Interim: 1", "", "HTTP/1.1 103 Early Hints",
+                "Link: </a>", "", "HTTP/1.1 200 OK", "A: 1", ""),
+          "a=1");
+}
+
+static void repeated_headers_are_joined(void **state)
+{
+    (void)state;
+    check(LINES("HTTP/1.1 200 OK", "Vary: a", "X: 1", "vary: b", "VARY:", "Y: 2", "Vary: c", "x: 3",
+                ""),
+          "vary=a, b, , c|x=1, 3|y=2");
+    /* A name that only begins like another is another. */
+    check(LINES("HTTP/1.1 200 OK", "Ab: 1", "A: 2", "Abc: 3", ""), "ab=1|a=2|abc=3");
+}
+
+static void folded_lines_go_on(void **state)
+{
+    (void)state;
+    check(LINES("HTTP/1.1 200 OK", "A: 1", "  2", "\t3 ", "   ", "B:", " 4", ""), "a=1 2 3|b=4");
+    /* There is nothing that it could go on with. */
+    check(LINES("HTTP/1.1 200 OK", " lost", "A: 1", ""), "a=1");
+}
+
+static void trailers_are_dropped(void **state)
+{
+    (void)state;
+    check(LINES("HTTP/1.1 200 OK", "A: 1", "", "X-Trailer: 2", "A: 3", " 4"), "a=1");
+}
+
+static void garbage_does_no_harm(void **state)
+{
+    kat_headers h = {0};
+
+    (void)state;
+    check(LINES("HTTP/1.1 200 OK", "no colon", ": no name", "  : none either", "A: 1", ""), "a=1");
+    assert_int_equal(kat_headers_line(&h, "", 0), KAT_HEADERS_OK);
+    assert_int_equal(kat_headers_line(&h, "HTTP", 4), KAT_HEADERS_OK);
+    assert_int_equal(kat_headers_line(&h, ":", 1), KAT_HEADERS_OK);
+    assert_int_equal(kat_headers_line(&h, "a:", 2), KAT_HEADERS_OK); /* without its end */
+    assert_int_equal(kat_headers_line(&h, TEXT("n\0l: v\0w\r\n")), KAT_HEADERS_OK);
+    assert_int_equal(kat_headers_count(&h), 2);
+    assert_int_equal(kat_headers_at(&h, 1)->name_len, 3);
+    assert_memory_equal(h.text.data + kat_headers_at(&h, 1)->value, "v\0w", 3);
+    kat_headers_free(&h);
+}
+
+/* Interim answers and trailers count: they could be sent without end too. */
+static void bytes_are_limited(void **state)
+{
+    static const char status[] = "HTTP/1.1 102 Processing\r\n";
+    kat_headers h = {0};
+    size_t n = 0;
+
+    (void)state;
+    while (kat_headers_line(&h, TEXT(status)) == KAT_HEADERS_OK)
+        n++;
+    assert_int_equal(n, KAT_HEADERS_MAX_BYTES / (sizeof status - 1));
+    kat_headers_reset(&h);
+    assert_int_equal(line(&h, ""), KAT_HEADERS_OK);
+    for (n = 1; kat_headers_line(&h, TEXT("trailer: 1\r\n")) == KAT_HEADERS_OK; n++)
+        assert_true(n < KAT_HEADERS_MAX_BYTES);
+    assert_int_equal(kat_headers_count(&h), 0);
+    kat_headers_free(&h);
+}
+
+static void one_line_of_the_limit_fits(void **state)
+{
+    char *text = malloc(KAT_HEADERS_MAX_BYTES + 1);
+    kat_headers h = {0};
+
+    (void)state;
+    memset(text, 'v', KAT_HEADERS_MAX_BYTES + 1);
+    memcpy(text, "a:", 2);
+    assert_int_equal(kat_headers_line(&h, text, KAT_HEADERS_MAX_BYTES), KAT_HEADERS_OK);
+    assert_int_equal(kat_headers_line(&h, "\n", 1), KAT_HEADERS_TOO_LARGE);
+    kat_headers_reset(&h);
+    assert_int_equal(kat_headers_line(&h, text, KAT_HEADERS_MAX_BYTES + 1), KAT_HEADERS_TOO_LARGE);
+    kat_headers_free(&h);
+    free(text);
+}
+
+static void lines_are_counted(void **state)
+{
+    kat_headers h = {0};
+    int i;
+
+    (void)state;
+    for (i = 0; i < KAT_HEADERS_MAX_COUNT; i++)
+        assert_int_equal(line(&h, "Same: x"), KAT_HEADERS_OK);
+    assert_int_equal(line(&h, "Same: x"), KAT_HEADERS_TOO_LARGE);
+    assert_int_equal(kat_headers_count(&h), KAT_HEADERS_MAX_COUNT);
+    assert_true(kat_headers_join(&h));
+    assert_int_equal(kat_headers_at(&h, 0)->value_len, 3 * KAT_HEADERS_MAX_COUNT - 2);
+    assert_true(kat_headers_at(&h, KAT_HEADERS_MAX_COUNT - 1)->joined);
+    kat_headers_free(&h);
+}
+
+static void a_reset_begins_anew(void **state)
+{
+    kat_headers h = {0};
+
+    (void)state;
+    feed(&h, LINES("HTTP/1.1 200 OK", "A: 1", ""));
+    kat_headers_reset(&h);
+    assert_int_equal(kat_headers_count(&h), 0);
+    assert_int_equal(h.seen, 0);
+    feed(&h, LINES("B: 2"));
+    expect(&h, "b=2");
+    kat_headers_free(&h);
+}
+
+static bool attempt(void *data)
+{
+    kat_headers h = {0};
+    char long_value[400];
+    bool done;
+
+    (void)data;
+    memset(long_value, 'v', sizeof long_value - 1);
+    long_value[sizeof long_value - 1] = '\0';
+    memcpy(long_value, "Z: ", 3);
+    done = line(&h, "A: 1") == KAT_HEADERS_OK && line(&h, " more") == KAT_HEADERS_OK &&
+           line(&h, long_value) == KAT_HEADERS_OK && line(&h, long_value) == KAT_HEADERS_OK &&
+           line(&h, "A: 2") == KAT_HEADERS_OK && kat_headers_join(&h);
+    kat_headers_free(&h);
+    return done;
+}
+
+static void memory_may_run_out_anywhere(void **state)
+{
+    (void)state;
+    ration_sweep(attempt, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_in_lower_case_values_trimmed),
+        cmocka_unit_test(interim_answers_are_dropped),
+        cmocka_unit_test(repeated_headers_are_joined),
+        cmocka_unit_test(folded_lines_go_on),
+        cmocka_unit_test(trailers_are_dropped),
+        cmocka_unit_test(garbage_does_no_harm),
+        cmocka_unit_test(bytes_are_limited),
+        cmocka_unit_test(one_line_of_the_limit_fits),
+        cmocka_unit_test(lines_are_counted),
+        cmocka_unit_test(a_reset_begins_anew),
+        cmocka_unit_test(memory_may_run_out_anywhere),
+    };
+
+    return cmocka_run_group_tests_name("headers", tests, NULL, NULL);
+}

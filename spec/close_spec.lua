@@ -1,0 +1,161 @@
+local core = require "kataven.core"
+local kataven = require "kataven"
+local loop = require "spec.support.loop"
+local spy = require "spec.support.spy"
+
+local load = rawget(_G, "loadstring") or load
+
+describe("client:close", function()
+    it("has later calls fail, with nothing sent", function()
+        local transport = spy.new(spy.json "{}")
+        local client = spy.client(transport)
+        client:close()
+
+        for _, call in ipairs {
+            function() return client.widgetKeys.list() end,
+            function() return client.widgetKeys.create { name = "a" } end,
+            function() return client.widgetKeys.update("k1", {}) end,
+            function() return client.widgetKeys.delete "k1" end,
+            function() return client:request { path = "/p" } end,
+        } do
+            local value, err = call()
+            assert.is_nil(value)
+            assert.is_true(err:is "ClosedError")
+            assert.is_true(err:is "KatavenError")
+            assert.matches("the client is closed; make a new one with kataven.new", err.message)
+            assert.same({ 0, false }, { err.attempts, err.maybeApplied })
+        end
+        assert.equal(0, #transport.requests)
+    end)
+
+    it("may be called again, with a dot as well", function()
+        local client = spy.client(spy.new(spy.json "[]"))
+        for _ = 1, 3 do
+            assert.equal(0, select("#", client:close()))
+            assert.equal(0, select("#", client.close()))
+        end
+        local _, err = client.widgetKeys.list()
+        assert.equal("ClosedError", err.name)
+    end)
+
+    it("shows in tostring", function()
+        local client = spy.client(spy.new())
+
+        assert.equal("kataven.Client (https://api.kataven.ai/v1)", tostring(client))
+        client:close()
+        assert.equal("kataven.Client (https://api.kataven.ai/v1, closed)", tostring(client))
+    end)
+
+    it("leaves other clients and the transport alone", function()
+        local transport = spy.new(spy.json "[]")
+        local a, b = spy.client(transport), spy.client(transport)
+        a:close()
+
+        assert.same({}, (b.widgetKeys.list()))
+    end)
+
+    it("may be forgotten", function()
+        local weak = setmetatable({}, { __mode = "k" })
+        do
+            local client = spy.client(spy.new(spy.json "[]"))
+            client.widgetKeys.list()
+            weak[client] = true
+        end
+        collectgarbage()
+        collectgarbage()
+        assert.is_nil(next(weak))
+    end)
+
+    describe("while calls are in the host's hands", function()
+        local transport, host, client, results
+
+        before_each(function()
+            stub(core, "random").returns(0)
+            transport = spy.new(function(request, wait)
+                if request.path == "/busy" then
+                    return spy.text("busy", 429, { ["retry-after"] = "30" })
+                elseif wait(1) then
+                    return nil, { kind = "cancelled", sent = true, message = "x" }
+                end
+                return spy.json "[]"
+            end)
+            host = loop.new(transport)
+            client = spy.client(transport, { wait = host.wait, maxConcurrent = 2 })
+            results = {}
+        end)
+
+        after_each(function()
+            core.random:revert()
+        end)
+
+        local function spawn(options)
+            local index = #results + 1
+            results[index] = {}
+            host.spawn(function()
+                results[index].value, results[index].err = client:request(options)
+            end)
+        end
+
+        it("ends each of them with a ClosedError", function()
+            spawn { path = "/busy", method = "POST" }
+            spawn { path = "/p" }
+            spawn { path = "/p", method = "POST" }
+            spawn { path = "/p", method = "POST" }
+            host.run(0.5)
+            assert.equal(3, #transport.requests)
+            client:close()
+            host.run()
+
+            local seen = {}
+            for index, result in ipairs(results) do
+                assert.is_nil(result.value)
+                assert.equal("ClosedError", result.err.name)
+                seen[index] = { result.err.attempts, result.err.maybeApplied }
+            end
+            assert.same({ { 1, false }, { 1, false }, { 1, true }, { 0, false } }, seen)
+            assert.matches("ended while it waited to try again, after RateLimitError", results[1].err.message)
+            assert.matches("the client was closed while the request was under way", results[2].err.message)
+            assert.matches("it may have been carried out all the same", results[3].err.message)
+            assert.matches("ended while it waited for its turn", results[4].err.message)
+            assert.equal(3, #transport.requests)
+        end)
+
+        it("may come from one of them", function()
+            spawn { path = "/p" }
+            host.spawn(function()
+                client:request { path = "/p" }
+                client:close()
+                results.closed = true
+            end)
+            host.run()
+            assert.is_true(results.closed)
+            assert.same({}, results[1].value)
+        end)
+
+        it("counts before a cancel", function()
+            local canceller = kataven.canceller()
+            spawn { path = "/p", cancel = canceller }
+            host.run(0.5)
+            canceller:cancel()
+            client:close()
+            host.run()
+            assert.equal("ClosedError", results[1].err.name)
+        end)
+    end)
+
+    it("happens at the end of a block, where Lua has such blocks", function()
+        local run = load [[
+            do
+                local client <close> = ...
+                assert(client.widgetKeys.list())
+            end
+        ]]
+        assert.equal(_VERSION >= "Lua 5.4", run ~= nil)
+        if run then
+            local client = spy.client(spy.new(spy.json "[]"))
+            run(client)
+            local _, err = client.widgetKeys.list()
+            assert.equal("ClosedError", err.name)
+        end
+    end)
+end)

@@ -1,0 +1,334 @@
+-- What goes over a real connection: the requests' bytes, kept-alive connections, and what the retry table says of
+-- connections that fail, with the effects counted on the server's side.
+
+local kataven = require "kataven"
+local servers = require "spec.support.servers"
+local socket = require "socket"
+
+local FAST = { max = 3, baseDelay = 0.001, maxDelay = 0.002 }
+local OK_LIST = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" }
+local OK_KEY = servers.answer {
+    status = 201, headers = { ["Content-Type"] = "application/json" }, body = '{"id":"wk_1","name":"x"}',
+}
+
+-- One exchange of a kept-alive connection: a request that has an effect, and its answer.
+local function exchange(bytes)
+    return { { read = "request" }, { effect = "served" }, { send = bytes } }
+end
+
+-- A connection's steps, of single ones and of lists of them.
+local function steps(...)
+    local flat = {}
+    for _, entry in ipairs { ... } do
+        for _, step in ipairs(entry[1] and entry or { entry }) do
+            flat[#flat + 1] = step
+        end
+    end
+    return flat
+end
+
+-- A wait that watches the descriptor, as an event loop would.
+local function watching(seconds, fd)
+    local object = { getfd = function() return fd end, dirty = function() return false end }
+    socket.select(fd and { object } or {}, {}, seconds)
+end
+
+-- Every fault is played to a host that blocks and to one that does not.
+for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wait", wait = watching } } do
+    describe("over a real connection, in " .. host.name .. ",", function()
+        local server, client
+
+        lazy_setup(function()
+            server = servers.tcp {}
+        end)
+
+        lazy_teardown(function()
+            server:stop()
+        end)
+
+        local function play(script, options)
+            server:script(script)
+            options = options or {}
+            client = kataven.new {
+                apiKey = "sk_live_spec_0123456789",
+                baseUrl = server.url,
+                wait = host.wait,
+                retry = options.retry == nil and FAST or options.retry,
+                timeout = options.timeout,
+                maxResponseBytes = options.maxResponseBytes,
+                headers = options.headers,
+            }
+            return client
+        end
+
+        after_each(function()
+            if client then
+                client:close()
+                client = nil
+            end
+        end)
+
+        it("sends a GET as documented", function()
+            play({ steps(exchange(OK_LIST)) })
+            assert.same({}, client.widgetKeys.list())
+            local request = server:log().requests[1]
+            assert.equal("GET", request.method)
+            assert.equal("/api/v1/widget-keys", request.target)
+            assert.equal("HTTP/1.1", request.version)
+            assert.equal("", request.body or "")
+            assert.equal("Bearer sk_live_spec_0123456789", request.header.authorization)
+            assert.equal("application/json", request.header.accept)
+            assert.truthy(request.header["user-agent"]:find("^kataven%-lua/"))
+            assert.is_nil(request.header["content-type"])
+            assert.is_nil(request.header["accept-encoding"])
+            assert.is_nil(request.header.expect)
+        end)
+
+        it("sends a POST as documented, a large one without asking leave", function()
+            play({ steps(exchange(OK_KEY), exchange(OK_KEY)) })
+            local name = ("x"):rep(2 * 1024 * 1024)
+            assert(client.widgetKeys.create { name = 'a "quoted" name', domain_allowlist = {} })
+            assert(client.widgetKeys.create { name = name })
+            local log = server:log()
+            assert.equal('{"name":"' .. name .. '"}', log.requests[2].body)
+            assert.is_nil(log.requests[2].header.expect)
+            assert.equal('{"domain_allowlist":[],"name":"a \\"quoted\\" name"}', log.requests[1].body)
+            assert.equal("application/json", log.requests[1].header["content-type"])
+            assert.equal(tostring(#log.requests[1].body), log.requests[1].header["content-length"])
+        end)
+
+        it("sends a POST without a body as one, and not as a form", function()
+            play({ steps(exchange(OK_KEY)) })
+            assert(client:request { method = "POST", path = "/api/v1/widget-keys" })
+            local request = server:log().requests[1]
+            assert.equal("0", request.header["content-length"])
+            assert.is_nil(request.header["content-type"])
+        end)
+
+        it("goes back to a GET on a handle that has posted, and to HEAD and back", function()
+            play({ steps({ ["repeat"] = true, steps = steps(exchange(OK_LIST)) }) })
+            assert(client:request { method = "PUT", path = "/api/v1/widget-keys", body = {} })
+            assert(client.widgetKeys.list())
+            assert(client:request { method = "DELETE", path = "/api/v1/widget-keys/x" })
+            assert(client.widgetKeys.list())
+            local methods = {}
+            for index, request in ipairs(server:log().requests) do
+                methods[index] = request.method .. (request.header["content-length"] or "")
+            end
+            assert.same({ "PUT2", "GET", "DELETE", "GET" }, methods)
+        end)
+
+        it("keeps its connection", function()
+            play({ steps({ ["repeat"] = true, steps = steps(exchange(OK_LIST)) }) })
+            for _ = 1, 5 do
+                assert(client.widgetKeys.list())
+            end
+            assert.equal(1, server:log().connections)
+        end)
+
+        it("replaces a connection that the server closed while it was idle", function()
+            play({
+                steps({ read = "request" }, { effect = "served" }, { send = OK_KEY }, { close = true }),
+                steps(exchange(OK_KEY)),
+            })
+            assert(client.widgetKeys.create { name = "x" })
+            server:wait { ended = 1 }
+            local _, meta = assert(client.widgetKeys.create { name = "x" })
+            assert.equal(1, meta.attempts)
+            assert.equal(2, server:log().effects.served)
+        end)
+
+        it("drops interim answers and joins repeated headers", function()
+            play({ steps({ read = "request" }, { send = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" },
+                { send = "HTTP/1.1 200 OK\r\nX-Two: 1\r\nx-two: 2\r\nContent-Length: 2\r\n\r\n[]" }) })
+            local _, meta = assert(client.widgetKeys.list())
+            assert.equal("1, 2", meta.headers["x-two"])
+            assert.is_nil(meta.headers.link)
+        end)
+
+        it("does not follow a redirect", function()
+            play({ steps({ read = "request" }, { send = servers.answer {
+                status = 302, headers = { Location = server.url .. "/elsewhere" } } }) })
+            local _, err = client.widgetKeys.list()
+            assert.equal("APIError", err.name)
+            assert.equal(302, err.status)
+            assert.equal(1, #server:log().requests)
+        end)
+
+        -- What happens to a request that has arrived; all of them lose its answer.
+        local losses = {
+            { "the connection is reset after the request", { reset = true }, "ConnectionError" },
+            { "the connection is closed after the request", { close = true }, "ConnectionError" },
+            { "it is closed within the status line", { send = "HTTP/1.1 20" }, "ConnectionError" },
+            { "it is closed after the status line", { send = "HTTP/1.1 204 OK\r\n" }, "ConnectionError" },
+            { "it is closed within the headers", { send = "HTTP/1.1 200 OK\r\nContent-Le" }, "ConnectionError" },
+            { "it is reset within the headers", { send = "HTTP/1.1 200 OK\r\nA: b\r\n" }, "ConnectionError",
+                { reset = true } },
+            { "the body is shorter than promised",
+                { send = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[" }, "ConnectionError" },
+            { "a chunked body ends early",
+                { send = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[" }, "ConnectionError" },
+            { "the answer is not HTTP", { send = "SSH-2.0-OpenSSH_9.2\r\n" }, "ConnectionError" },
+            { "no answer comes", { stall = true }, "TimeoutError" },
+            { "the body stalls",
+                { send = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[" }, "TimeoutError", { stall = true } },
+            { "the headers stall",
+                { send = "HTTP/1.1 200 OK\r\nContent-Le" }, "TimeoutError", { stall = true } },
+            { "the body trickles past the timeout",
+                { send = "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" }, "TimeoutError",
+                { trickle = (" "):rep(900), chunk = 1, every = 0.01 } },
+        }
+
+        for _, loss in ipairs(losses) do
+            local name, fault, class, more = loss[1], loss[2], loss[3], loss[4]
+            local function failing()
+                return steps({ read = "request" }, { effect = "served" }, fault, more)
+            end
+
+            it("when " .. name .. ", a POST is not sent again, and says maybeApplied", function()
+                play({ failing(), steps(exchange(OK_KEY)) }, { timeout = 0.15 })
+                local key, err = client.widgetKeys.create { name = "x" }
+                assert.is_nil(key)
+                assert.equal(class, err.name)
+                assert.is_true(err.maybeApplied)
+                assert.equal(1, err.attempts)
+                assert.equal(1, server:log().effects.served)
+            end)
+
+            it("when " .. name .. ", a GET is sent again", function()
+                play({ failing(), steps(exchange(OK_LIST)) }, { timeout = 0.15 })
+                local _, meta = assert(client.widgetKeys.list())
+                assert.equal(2, meta.attempts)
+            end)
+        end
+
+        it("never lets libcurl send a write again on a kept-alive connection that dies", function()
+            for _, fault in ipairs { { reset = true }, { close = true } } do
+                play({ steps({ read = "request" }, { send = OK_LIST }, { read = "request" }, { effect = "served" }, fault),
+                    steps(exchange(OK_KEY)) })
+                assert(client.widgetKeys.list())
+                local _, err = client.widgetKeys.create { name = "x" }
+                assert.equal("ConnectionError", err.name)
+                assert.is_true(err.maybeApplied)
+                local log = server:log()
+                assert.equal(1, log.effects.served)
+                assert.equal(2, #log.requests)
+                client:close()
+            end
+        end)
+
+        it("repeats a GET on a kept-alive connection that dies, and counts it", function()
+            -- libcurl opens another connection before it is told not to use it.
+            play({ steps({ read = "request" }, { send = OK_LIST }, { read = "request" }, { reset = true }),
+                default = steps(exchange(OK_LIST)) })
+            assert(client.widgetKeys.list())
+            local _, meta = assert(client.widgetKeys.list())
+            assert.equal(2, meta.attempts)
+            assert.equal(3, #server:log().requests)
+        end)
+
+        it("tries a write again when the connection was refused, and it happens once", function()
+            play({ listenAfter = 0.05, default = steps(exchange(OK_KEY)) }, { retry = { max = 50, baseDelay = 0.02 } })
+            local _, meta = assert(client.widgetKeys.create { name = "x" })
+            assert.is_true(meta.attempts > 1)
+            assert.equal(1, server:log().effects.served)
+        end)
+
+        it("says that nothing was sent when the port refuses for good", function()
+            play({ listen = false }, { retry = { max = 2, baseDelay = 0.001 } })
+            local _, err = client.widgetKeys.create { name = "x" }
+            assert.equal("ConnectionError", err.name)
+            assert.is_false(err.maybeApplied)
+            assert.equal(3, err.attempts)
+            assert.truthy(err.message:find("nothing was sent", 1, true))
+        end)
+
+        it("repeats a write after a 429 and after nothing else that was answered", function()
+            play({ steps(
+                { read = "request" }, { send = servers.answer { status = 429, headers = { ["Retry-After"] = "0" } } },
+                exchange(OK_KEY)) })
+            local _, meta = assert(client.widgetKeys.create { name = "x" })
+            assert.equal(2, meta.attempts)
+            assert.equal(1, server:log().effects.served)
+            client:close()
+            for _, status in ipairs { 408, 500, 502, 503, 504 } do
+                play({ steps({ read = "request" }, { send = servers.answer { status = status } }, exchange(OK_KEY)) })
+                local _, err = client.widgetKeys.create { name = "x" }
+                assert.equal(status, err.status)
+                assert.is_true(err.maybeApplied)
+                assert.equal(1, #server:log().requests)
+                client:close()
+            end
+        end)
+
+        it("reads no more than maxResponseBytes", function()
+            for _, answer in ipairs {
+                "HTTP/1.1 200 OK\r\nContent-Length: 3221225472\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" .. (" "):rep(1001) .. "\r\n0\r\n\r\n",
+            } do
+                play({ steps({ read = "request" }, { send = answer }, { stall = true }) }, { maxResponseBytes = 1000 })
+                local _, err = client.widgetKeys.create { name = "x" }
+                assert.equal("ResponseError", err.name)
+                assert.is_true(err.maybeApplied)
+                assert.truthy(err.message:find("maxResponseBytes", 1, true))
+                client:close()
+            end
+        end)
+
+        it("gives up on endless headers", function()
+            play({ steps({ read = "request" }, { send = "HTTP/1.1 200 OK\r\n" },
+                { send = "X-Filler: " .. ("y"):rep(990) .. "\r\n", times = 400 }, { stall = true }) })
+            local _, err = client.widgetKeys.list()
+            assert.equal("ResponseError", err.name)
+            assert.truthy(err.message:find("headers", 1, true))
+        end)
+    end)
+end
+
+describe("waiting for a real connection", function()
+    it("hands its wait seconds and a descriptor, and comes back as soon as there is an answer", function()
+        local server = servers.tcp { steps({ read = "request" }, { stall = 0.05 }, { send = OK_LIST }) }
+        local longest, descriptors, calls = 0, {}, 0
+        local client = kataven.new {
+            apiKey = "sk_live_spec_x", baseUrl = server.url,
+            wait = function(seconds, fd)
+                calls = calls + 1
+                assert(seconds >= 0.001)
+                longest = math.max(longest, seconds)
+                descriptors[tostring(fd)] = true
+                watching(seconds, fd)
+            end,
+        }
+        assert(client.widgetKeys.list())
+        assert.is_true(calls > 0 and longest <= 0.010001)
+        client:close()
+        server:stop()
+    end)
+
+    it("lets several calls go on side by side", function()
+        local hub = servers.hub { latency = 0.1 }
+        local client = kataven.new {
+            apiKey = hub.apiKey, baseUrl = hub.url, wait = function() coroutine.yield() end,
+        }
+        local running, done = {}, 0
+        for _ = 1, 10 do
+            running[#running + 1] = coroutine.create(function()
+                assert(client.widgetKeys.list())
+                done = done + 1
+            end)
+        end
+        while done < 10 do
+            for _, thread in ipairs(running) do
+                if coroutine.status(thread) ~= "dead" then
+                    assert(coroutine.resume(thread))
+                end
+            end
+            socket.sleep(0.001)
+        end
+        -- One after the other they would never have met.
+        assert.is_true(hub:stats().mostInFlight > 5)
+        client:close()
+        hub:stop()
+    end)
+end)
