@@ -1,4 +1,4 @@
--- What is shipped: the rockspec's lists, the rock, what `make install` leaves, and what the shared object shows the world.
+-- What is shipped: the rockspec's lists, the rock, what `make install` leaves, and what the shared object exports.
 
 local version = _VERSION:match "%d%.%d"
 local ROCKSPEC = "rockspec/kataven-scm-1.rockspec"
@@ -7,13 +7,14 @@ local function quote(text)
     return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
--- Runs a shell command; gives whether it went well, and all that it wrote.
+-- Runs a shell command, with each %s replaced by a word; gives whether it went well, and all that it wrote.
 local function shell(command, ...)
-    local words = { ... }
-    for index, word in ipairs(words) do
-        words[index] = quote(word)
-    end
-    local pipe = io.popen("(" .. command:format((table.unpack or unpack)(words)) .. ") 2>&1; echo \"=$?\"")
+    local words, index = { ... }, 0
+    command = command:gsub("%%s", function()
+        index = index + 1
+        return quote(words[index])
+    end)
+    local pipe = io.popen("(" .. command .. ") 2>&1; echo \"=$?\"")
     local output = pipe:read "*a"
     pipe:close()
     local text, code = output:match "^(.*)=(%d+)\n$"
@@ -45,11 +46,11 @@ local function rockspec()
     local text = file:read "*a"
     file:close()
     local values = {}
-    local chunk
+    local setfenv = rawget(_G, "setfenv")
+    local chunk = setfenv and assert(rawget(_G, "loadstring")(text, "=" .. ROCKSPEC))
+        or assert(load(text, "=" .. ROCKSPEC, "t", values))
     if setfenv then
-        chunk = setfenv(assert(loadstring(text, "=" .. ROCKSPEC)), values)
-    else
-        chunk = assert(load(text, "=" .. ROCKSPEC, "t", values))
+        setfenv(chunk, values)
     end
     chunk()
     return values
@@ -185,7 +186,7 @@ describe("packaging", function()
                 headers = " LUA_INCDIR=" .. run "pkg-config --variable=includedir luajit"
             end
             -- A copy, since LuaRocks leaves its objects beside the sources.
-            run("mkdir %s/copy && cp -R Makefile README.md CHANGELOG.md LICENSE lua src rockspec %s/copy", temporary, temporary)
+            run("mkdir %s/copy && cp -R README.md CHANGELOG.md LICENSE lua src rockspec %s/copy", temporary, temporary)
 
             -- No rockspec is named: it is found.
             run("cd %s/copy && " .. program .. " make --deps-mode=none --tree %s/tree" .. headers, temporary, temporary)

@@ -23,7 +23,8 @@ static bool fix_number(lua_State *L)
     lua_Number number = lua_tonumber(L, -1);
     bool whole = number == floor(number) && fabs(number) <= MAX_WHOLE;
 
-    if (whole == (bool)lua_isinteger(L, -1))
+    /* An integer of cjson's own making may be 2^53 + 1, which no double is. */
+    if (lua_isinteger(L, -1) ? whole && lua_tointeger(L, -1) == (lua_Integer)number : !whole)
         return false;
     lua_pop(L, 1);
     if (whole)

@@ -115,7 +115,7 @@ local function normal(response, problem)
         end
         return { status = response.status, headers = headers, body = response.body or "" }
     end
-    if response == nil and type(problem) == "table" and failures.known(problem.kind) then
+    if not response and type(problem) == "table" and failures.known(problem.kind) then
         local sent = wasSent(problem)
         return nil, {
             kind = problem.kind == "connect" and sent and "connection" or problem.kind,

@@ -56,6 +56,7 @@ one() {
 	name=$1
 	shift
 	rm -f "$work/counts" "$work/last"
+	started=$(date +%s)
 	# shellcheck disable=SC2086
 	$limited "$@" >"$work/out" 2>"$work/err" </dev/null
 	code=$?
@@ -77,14 +78,15 @@ one() {
 		trouble="exit code $code"
 	fi
 	[ -z "$trouble" ] || f=$((f + 1))
+	spent=$(($(date +%s) - started))
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 
 	if [ "$f" = 0 ]; then
-		echo "ok    $name  $p$([ "$s" = 0 ] || echo " ($s skipped)")"
+		echo "ok    $name  $p$([ "$s" = 0 ] || echo " ($s skipped)")$([ "$spent" -lt 3 ] || echo " in $spent s")"
 		[ -z "${V:-}" ] || sed 's/^/    /' "$work/out" "$work/err"
 		return
 	fi
-	echo "FAIL  $name  $p passed, $f failed"
+	echo "FAIL  $name  $p passed, $f failed$([ "$spent" -lt 3 ] || echo " in $spent s")"
 	[ -z "$trouble" ] || echo "    $trouble$([ ! -s "$work/last" ] || echo ", in $(cat "$work/last")")"
 	if [ -n "${V:-}" ]; then
 		sed 's/^/    /' "$work/out"

@@ -15,18 +15,18 @@ local process = dofile(here .. "servers/process.lua")
 local net = dofile(here .. "servers/net.lua")
 
 local servers = {
-  http = net.http,
-  answer = net.answer,
-  refusing = net.refusing,
-  silent = net.silent,
-  freePort = net.freePort,
-  certificate = net.certificate,
+    http = net.http,
+    answer = net.answer,
+    refusing = net.refusing,
+    silent = net.silent,
+    freePort = net.freePort,
+    certificate = net.certificate,
 }
 
 local function checkOptions(what, options, known)
-  for name in pairs(options) do
-    if not known[name] then error(("%s knows no option %q"):format(what, tostring(name)), 3) end
-  end
+    for name in pairs(options) do
+        if not known[name] then error(("%s knows no option %q"):format(what, tostring(name)), 3) end
+    end
 end
 
 -- The hub ----------------------------------------------------------------------------------------------------------
@@ -35,79 +35,86 @@ local hub = {}
 hub.__index = hub
 
 local HUB_OPTIONS = { apiKey = true, jwt = true, latency = true, limits = true, tls = true }
+local LIMITS = { minute = true, hour = true, day = true, inFlight = true }
+local PLAN = { n = true, status = true, headers = true, body = true, delay = true, apply = true }
 
 -- Options: `limits` ({minute, hour, day, inFlight}), `latency` (seconds for every answer), `apiKey`, `jwt`, `tls`
 -- ({cert, key}, paths). Requests per time have no limit here unless one is asked for, so that a spec may send as many
 -- as it likes; those in flight have the published one.
 function servers.hub(options)
-  options = options or {}
-  checkOptions("servers.hub", options, HUB_OPTIONS)
-  local allowed = options.limits or {}
-  local flags = {
-    "--parent-stdin --quiet",
-    "--limit-minute", allowed.minute or 0,
-    "--limit-hour", allowed.hour or 0,
-    "--limit-day", allowed.day or 0,
-  }
-  local function flag(name, value)
-    if value == nil then return end
-    flags[#flags + 1] = name
-    flags[#flags + 1] = process.quote(value)
-  end
-  flag("--limit-in-flight", allowed.inFlight)
-  flag("--latency", options.latency)
-  flag("--api-key", options.apiKey)
-  flag("--jwt", options.jwt)
-  if options.tls then
-    flag("--tls-cert", options.tls.cert)
-    flag("--tls-key", options.tls.key)
-  end
-  local hubProcess = process.start("hub", table.concat(flags, " "))
-  local first = hubProcess:readLine()
-  local port = tonumber(first:match("^port=(%d+)$"))
-  if not port then hubProcess:fail(first) end
-  local url = hubProcess:readLine():match("=(.*)$")
-  local apiKey = hubProcess:readLine():match("=(.*)$")
-  return setmetatable({ process = hubProcess, port = port, url = url, apiKey = apiKey }, hub)
+    options = options or {}
+    checkOptions("servers.hub", options, HUB_OPTIONS)
+    local allowed = options.limits or {}
+    checkOptions("limits", allowed, LIMITS)
+    local flags = {
+        "--parent-stdin --quiet",
+        "--limit-minute", allowed.minute or 0,
+        "--limit-hour", allowed.hour or 0,
+        "--limit-day", allowed.day or 0,
+    }
+    local function flag(name, value)
+        if value == nil then return end
+        flags[#flags + 1] = name
+        flags[#flags + 1] = process.quote(value)
+    end
+    flag("--limit-in-flight", allowed.inFlight)
+    flag("--latency", options.latency)
+    flag("--api-key", options.apiKey)
+    flag("--jwt", options.jwt)
+    if options.tls then
+        flag("--tls-cert", options.tls.cert)
+        flag("--tls-key", options.tls.key)
+    end
+    local hubProcess = process.start("hub", table.concat(flags, " "))
+    local first = hubProcess:readLine()
+    local port = tonumber(first:match("^port=(%d+)$"))
+    if not port then hubProcess:fail(first) end
+    local url = hubProcess:readLine():match("=(.*)$")
+    local apiKey = hubProcess:readLine():match("=(.*)$")
+    return setmetatable({ process = hubProcess, port = port, url = url, apiKey = apiKey }, hub)
 end
 
 -- A call of a control endpoint; gives the decoded answer, if there is one.
 function hub:control(method, name, body)
-  local answer = servers.http(method, self.url .. "/_hub/" .. name, { body = body })
-  if answer.status >= 300 then error(("/_hub/%s: %d %s"):format(name, answer.status, answer.body), 2) end
-  return answer.body ~= "" and json.decode(answer.body) or nil
+    local answer = servers.http(method, self.url .. "/_hub/" .. name, { body = body })
+    if answer.status >= 300 then error(("/_hub/%s: %d %s"):format(name, answer.status, answer.body), 2) end
+    return answer.body ~= "" and json.decode(answer.body) or nil
 end
 
 -- Counts of API requests since the start or the last reset: total, requests (by method), creates, updates, deletes,
 -- effects (the three together), refused (429s), connections, inFlight, mostInFlight, keys, faultsLeft.
 function hub:stats()
-  return self:control("GET", "stats")
+    return self:control("GET", "stats")
 end
 
 -- Forgets keys, counts and planned answers, and sets the limits as at the start, or as given.
 function hub:reset(options)
-  self:control("POST", "reset", options or {})
+    options = options or {}
+    checkOptions("reset", options, { limits = true })
+    checkOptions("limits", options.limits or {}, LIMITS)
+    self:control("POST", "reset", options)
 end
 
 -- Plans the answers to the next API requests: one table or an array of `{n, status, headers, body, delay, apply}`.
 -- Without a status the request is answered as usual, `delay` seconds later. With `apply` it is carried out although it
 -- is answered with `status`.
 function hub:next(plan)
-  self:control("POST", "next", plan)
+    for _, fault in ipairs(plan[1] and plan or { plan }) do checkOptions("next", fault, PLAN) end
+    self:control("POST", "next", plan)
 end
 
 -- Marks a key as used, which makes its deletion a soft one.
 function hub:use(id)
-  self:control("POST", "use/" .. id)
+    self:control("POST", "use/" .. id)
 end
 
 -- Moves the hub's clock forward, over the end of a limit's window for instance.
 function hub:advance(seconds)
-  self:control("POST", "advance", { seconds = seconds })
+    self:control("POST", "advance", { seconds = seconds })
 end
 
 function hub:stop()
-  self.process:stop()
+    self.process:stop()
 end
 
 -- The scripted TCP server ------------------------------------------------------------------------------------------
@@ -119,27 +126,27 @@ local SCRIPT_OPTIONS = { default = true, tls = true, listen = true, listenAfter 
 
 -- The array part goes over the wire as `connections`.
 local function scriptCommand(script)
-  local command = { command = "script", connections = setmetatable({}, { __jsontype = "array" }) }
-  for name, value in pairs(script) do
-    if type(name) == "number" then
-      command.connections[name] = value
-    elseif SCRIPT_OPTIONS[name] then
-      command[name] = value
-    else
-      error(("servers.tcp knows no option %q"):format(tostring(name)), 3)
+    local command = { command = "script", connections = setmetatable({}, { __jsontype = "array" }) }
+    for name, value in pairs(script) do
+        if type(name) == "number" then
+            command.connections[name] = value
+        elseif SCRIPT_OPTIONS[name] then
+            command[name] = value
+        else
+            error(("servers.tcp knows no option %q"):format(tostring(name)), 3)
+        end
     end
-  end
-  return command
+    return command
 end
 
 local function ask(self, command)
-  if not self.process:running() then error("the server has been stopped", 3) end
-  self.process:write(json.encode(command))
-  local line = self.process:readLine()
-  local answer = json.decode(line)
-  if not answer then self.process:fail(line) end
-  if answer.error then error(answer.error, 3) end
-  return answer
+    if not self.process:running() then error("the server has been stopped", 3) end
+    self.process:write(json.encode(command))
+    local line = self.process:readLine()
+    local answer = json.decode(line)
+    if not answer then self.process:fail(line) end
+    if answer.error then error(answer.error, 3) end
+    return answer
 end
 
 -- A script: one list of steps for each connection, in the order in which they come. Beside them may stand `default`
@@ -155,31 +162,31 @@ end
 --   tls = true, or {cert, key, protocol}: the handshake happens here
 --   close, cut (without TLS's goodbye) or reset = true: the end. A list without one of them ends with a close.
 function servers.tcp(script)
-  local self = setmetatable({ process = process.start("tcp_server", "") }, tcp)
-  local ok, why = pcall(self.script, self, script or {})
-  if not ok then
-    if self.process:running() then self.process:stop() end
-    error(why, 2)
-  end
-  return self
+    local self = setmetatable({ process = process.start("tcp_server", "") }, tcp)
+    local ok, why = pcall(self.script, self, script or {})
+    if not ok then
+        if self.process:running() then self.process:stop() end
+        error(why, 2)
+    end
+    return self
 end
 
 -- Plays another script on the same port, with an empty log.
 function tcp:script(script)
-  self.port = ask(self, scriptCommand(script)).port
-  self.url = ("%s://127.0.0.1:%d"):format(script.tls and "https" or "http", self.port)
+    self.port = ask(self, scriptCommand(script)).port
+    self.url = ("%s://127.0.0.1:%d"):format(script.tls and "https" or "http", self.port)
 end
 
 -- Every request gets `header`, a table by lower-case name, beside the raw list `headers`.
 local function readable(log)
-  for _, request in ipairs(log.requests) do
-    request.header = {}
-    for _, field in ipairs(request.headers) do
-      local name, before = field[1]:lower(), request.header[field[1]:lower()]
-      request.header[name] = before and before .. ", " .. field[2] or field[2]
+    for _, request in ipairs(log.requests) do
+        request.header = {}
+        for _, field in ipairs(request.headers) do
+            local name, before = field[1]:lower(), request.header[field[1]:lower()]
+            request.header[name] = before and before .. ", " .. field[2] or field[2]
+        end
     end
-  end
-  return log
+    return log
 end
 
 -- What has happened: connections (a number), requests ({connection, method, target, version, headers, header, head,
@@ -187,25 +194,25 @@ end
 -- was given; `how` is close, cut or reset as the script said, "gone" where the client ended it, "tls" where
 -- the handshake failed, with `why`.
 function tcp:log()
-  return readable(ask(self, { command = "log" }))
+    return readable(ask(self, { command = "log" }))
 end
 
 -- Waits until so many `connections`, `requests`, `effects` and `ended` have been seen, and gives the log.
 function tcp:wait(wanted)
-  local command = { command = "wait", timeout = 10 }
-  for name, value in pairs(wanted) do command[name] = value end
-  local log = ask(self, command)
-  if log.timedOut then error("waited in vain; so far: " .. json.encode(log), 2) end
-  return readable(log)
+    local command = { command = "wait", timeout = 10 }
+    for name, value in pairs(wanted) do command[name] = value end
+    local log = ask(self, command)
+    if log.timedOut then error("waited in vain; so far: " .. json.encode(log), 2) end
+    return readable(log)
 end
 
 -- Lets the steps `{wait=name}` go on.
 function tcp:signal(name)
-  ask(self, { command = "signal", name = name })
+    ask(self, { command = "signal", name = name })
 end
 
 function tcp:stop()
-  self.process:stop()
+    self.process:stop()
 end
 
 return servers

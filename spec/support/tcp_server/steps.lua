@@ -11,129 +11,129 @@ local actions = {}
 
 -- The fields that may stand beside a step's main field.
 local EXTRAS = {
-  send = { times = true },
-  trickle = { every = true, chunk = true },
-  stall = { deaf = true },
-  ["repeat"] = { steps = true },
+    send = { times = true },
+    trickle = { every = true, chunk = true },
+    stall = { deaf = true },
+    ["repeat"] = { steps = true },
 }
 
 function actions.read(run, conn, step)
-  if type(step.read) == "number" then
-    local bytes, how, why = conn:take(step.read)
-    return bytes and true, how, why
-  end
-  local request, how, why = conn:takeRequest(step.read == "request")
-  if not request then return nil, how, why end
-  run:record(conn, request)
-  return true
+    if type(step.read) == "number" then
+        local bytes, how, why = conn:take(step.read)
+        return bytes and true, how, why
+    end
+    local request, how, why = conn:takeRequest(step.read == "request")
+    if not request then return nil, how, why end
+    run:record(conn, request)
+    return true
 end
 
 -- Long bodies are repeated here and not in the script, and sent in blocks.
 function actions.send(_, conn, step)
-  local left = step.times or 1
-  local perBlock = math.max(1, math.floor(65536 / math.max(1, #step.send)))
-  while left > 0 do
-    local count = math.min(left, perBlock)
-    local ok, how, why = conn:send(step.send:rep(count))
-    if not ok then return nil, how, why end
-    left = left - count
-  end
-  return true
+    local left = step.times or 1
+    local perBlock = math.max(1, math.floor(65536 / math.max(1, #step.send)))
+    while left > 0 do
+        local count = math.min(left, perBlock)
+        local ok, how, why = conn:send(step.send:rep(count))
+        if not ok then return nil, how, why end
+        left = left - count
+    end
+    return true
 end
 
 function actions.trickle(_, conn, step)
-  local size = step.chunk or 1
-  for first = 1, #step.trickle, size do
-    local ok, how, why = conn:send(step.trickle:sub(first, first + size - 1))
-    if not ok then return nil, how, why end
-    ok, how, why = conn:stall(step.every or 0.01)
-    if not ok then return nil, how, why end
-  end
-  return true
+    local size = step.chunk or 1
+    for first = 1, #step.trickle, size do
+        local ok, how, why = conn:send(step.trickle:sub(first, first + size - 1))
+        if not ok then return nil, how, why end
+        ok, how, why = conn:stall(step.every or 0.01)
+        if not ok then return nil, how, why end
+    end
+    return true
 end
 
 function actions.stall(_, conn, step)
-  return conn:stall(type(step.stall) == "number" and step.stall or nil, step.deaf)
+    return conn:stall(type(step.stall) == "number" and step.stall or nil, step.deaf)
 end
 
 function actions.tls(run, conn, step)
-  return conn:startTls(type(step.tls) == "table" and step.tls or run.tls)
+    return conn:startTls(type(step.tls) == "table" and step.tls or run.tls)
 end
 
 function actions.effect(run, _, step)
-  run:effect(step.effect)
-  return true
+    run:effect(step.effect)
+    return true
 end
 
 -- Connections wait for one another, or for the spec, by the name of a signal. A signal stays given.
 function actions.wait(run, _, step)
-  while not run.signals[step.wait] do run.changed:wait() end
-  return true
+    while not run.signals[step.wait] do run.changed:wait() end
+    return true
 end
 
 function actions.signal(run, _, step)
-  run:signal(step.signal)
-  return true
+    run:signal(step.signal)
+    return true
 end
 
 function actions.unlisten(run)
-  run.server:unlisten()
-  return true
+    run.server:unlisten()
+    return true
 end
 
 actions["repeat"] = function(run, conn, step)
-  local left = type(step["repeat"]) == "number" and step["repeat"] or math.huge
-  while left > 0 do
-    local ok, how, why = steps.perform(run, conn, step.steps)
-    if not ok then return nil, how, why end
-    left = left - 1
-  end
-  return true
+    local left = type(step["repeat"]) == "number" and step["repeat"] or math.huge
+    while left > 0 do
+        local ok, how, why = steps.perform(run, conn, step.steps)
+        if not ok then return nil, how, why end
+        left = left - 1
+    end
+    return true
 end
 
 -- These three end it.
 for _, how in ipairs { "close", "cut", "reset" } do
-  actions[how] = function(_, conn) return nil, conn:finish(how) end
+    actions[how] = function(_, conn) return nil, conn:finish(how) end
 end
 
 -- Gives the name of the action that a step is for, or raises what is wrong with it.
 local function actionOf(step)
-  local found
-  for field in pairs(step) do
-    if actions[field] then
-      if found and not (EXTRAS[found] and EXTRAS[found][field]) then
-        error(("a step cannot be both %q and %q"):format(found, field), 0)
-      end
-      found = field
+    local found
+    for field in pairs(step) do
+        if actions[field] then
+            if found and not (EXTRAS[found] and EXTRAS[found][field]) then
+                error(("a step cannot be both %q and %q"):format(found, field), 0)
+            end
+            found = field
+        end
     end
-  end
-  if not found then error("a step without a known action: " .. tostring(next(step)), 0) end
-  for field in pairs(step) do
-    if field ~= found and not (EXTRAS[found] and EXTRAS[found][field]) then
-      error(("the step %q knows no %q"):format(found, tostring(field)), 0)
+    if not found then error("a step without a known action: " .. tostring(next(step)), 0) end
+    for field in pairs(step) do
+        if field ~= found and not (EXTRAS[found] and EXTRAS[found][field]) then
+            error(("the step %q knows no %q"):format(found, tostring(field)), 0)
+        end
     end
-  end
-  return found
+    return found
 end
 
 -- Raises where a script is wrong, so that a typing mistake fails the spec and is not taken for a fault of the client.
 function steps.check(list)
-  if type(list) ~= "table" then error("want a list of steps", 0) end
-  for _, step in ipairs(list) do
-    if type(step) ~= "table" then error("a step is a table", 0) end
-    local action = actionOf(step)
-    if action == "repeat" then steps.check(step.steps) end
-  end
+    if type(list) ~= "table" then error("want a list of steps", 0) end
+    for _, step in ipairs(list) do
+        if type(step) ~= "table" then error("a step is a table", 0) end
+        local action = actionOf(step)
+        if action == "repeat" then steps.check(step.steps) end
+    end
 end
 
 function steps.perform(run, conn, list)
-  for _, step in ipairs(list) do
-    local ok, how, why = actions[actionOf(step)](run, conn, step)
-    if not ok then return nil, how, why end
-  end
-  -- A list that never waits would keep the whole server busy when it is repeated.
-  if #list == 0 then cqueues.sleep(0) end
-  return true
+    for _, step in ipairs(list) do
+        local ok, how, why = actions[actionOf(step)](run, conn, step)
+        if not ok then return nil, how, why end
+    end
+    -- A list that never waits would keep the whole server busy when it is repeated.
+    if #list == 0 then cqueues.sleep(0) end
+    return true
 end
 
 return steps
