@@ -2,10 +2,15 @@
 
 #include <string.h>
 
+const char KAT_JSON_NOMEM[] = "out of memory";
+
 typedef struct scan {
     const unsigned char *p, *end;
     const char *problem;
     kat_json_info *info;
+    kat_buf *out;                 /* NULL: only check */
+    const unsigned char *member;  /* where the member that is read began */
+    const unsigned char *pending; /* what follows is not in `out` yet */
 } scan;
 
 static bool fail(scan *s, const char *problem)
@@ -237,12 +242,47 @@ static bool name(scan *s)
     skip_blanks(s);
     if (s->p >= s->end || *s->p != '"')
         return fail(s, "an object wants a name in double quotes here");
+    s->member = s->p;
     if (!string(s))
         return false;
     skip_blanks(s);
     if (s->p >= s->end || *s->p != ':')
         return fail(s, "a colon is missing after a name");
     s->p++;
+    return true;
+}
+
+static bool copy_until(scan *s, const unsigned char *end)
+{
+    if (!kat_buf_add(s->out, s->pending, (size_t)(end - s->pending)))
+        return fail(s, KAT_JSON_NOMEM);
+    s->pending = end;
+    return true;
+}
+
+/* A null member has been read; leaves it out, and one comma beside it. */
+static bool drop_member(scan *s)
+{
+    kat_buf *out = s->out;
+
+    s->info->nulls = true;
+    if (!out)
+        return true;
+    if (out->len == 0 && !kat_buf_reserve(out, (size_t)(s->end - s->pending)))
+        return fail(s, KAT_JSON_NOMEM);
+    if (!copy_until(s, s->member))
+        return false;
+    skip_blanks(s);
+    s->pending = s->p;
+    if (s->p < s->end && *s->p == ',') {
+        s->pending++;
+        return true;
+    }
+    /* The last of its object: the comma before it goes, if there is one. */
+    while (out->len > 0 && strchr(" \t\r\n", out->data[out->len - 1]))
+        out->len--;
+    if (out->len > 0 && out->data[out->len - 1] == ',')
+        out->len--;
     return true;
 }
 
@@ -271,9 +311,9 @@ static bool value(scan *s)
                 continue;
             }
         } else {
-            if (*s->p == 'n' && depth > 0 && open[depth - 1] == '}')
-                s->info->nulls = true;
-            if (!scalar(s))
+            bool null_member = *s->p == 'n' && depth > 0 && open[depth - 1] == '}';
+
+            if (!scalar(s) || (null_member && !drop_member(s)))
                 return false;
         }
         /* A value is complete: close what ends here, or go on to the next. */
@@ -296,7 +336,7 @@ static bool value(scan *s)
     }
 }
 
-bool kat_json_check(const char *text, size_t len, kat_json_info *info)
+bool kat_json_strip(const char *text, size_t len, kat_json_info *info, kat_buf *out)
 {
     scan s;
 
@@ -305,16 +345,24 @@ bool kat_json_check(const char *text, size_t len, kat_json_info *info)
     s.p = (const unsigned char *)text;
     s.end = s.p + len;
     s.info = info;
+    s.out = out;
+    s.pending = s.p;
     skip_blanks(&s);
     if (s.p < s.end)
         info->top = (char)*s.p;
     if (value(&s)) {
         skip_blanks(&s);
-        if (s.p == s.end)
+        if (s.p < s.end)
+            s.problem = "more text after the value";
+        else if (!out || !info->nulls || copy_until(&s, s.end))
             return true;
-        s.problem = "more text after the value";
     }
     info->problem = s.problem;
     info->at = (size_t)(s.p - (const unsigned char *)text);
     return false;
+}
+
+bool kat_json_check(const char *text, size_t len, kat_json_info *info)
+{
+    return kat_json_strip(text, len, info, NULL);
 }

@@ -8,12 +8,6 @@
 
 #define MAX_WHOLE 9007199254740992.0 /* 2^53 */
 
-/* What cjson gives that the contract wants otherwise. */
-typedef struct fix {
-    bool nulls;   /* drop null members of objects */
-    bool numbers; /* whole numbers as integers */
-} fix;
-
 #if LKAT_INTEGERS
 /* Replaces the number on top by the form it has in the contract: an integer
  * where it is whole and not beyond 2^53, else a float. True when it changed.
@@ -33,46 +27,25 @@ static bool fix_number(lua_State *L)
         lua_pushnumber(L, number);
     return true;
 }
-#else
-static bool fix_number(lua_State *L)
-{
-    (void)L;
-    return false;
-}
-#endif
 
 /* Walks the table on top, whose depth the check has limited. Assigning to a
  * field that exists is allowed while lua_next is at work. */
-static void fix_table(lua_State *L, const fix *f)
+static void fix_numbers(lua_State *L)
 {
     luaL_checkstack(L, 4, "decoding JSON");
     lua_pushnil(L);
     while (lua_next(L, -2)) {
-        switch (lua_type(L, -1)) {
-        case LUA_TTABLE:
-            fix_table(L, f);
-            break;
-        case LUA_TLIGHTUSERDATA:
-            /* In an array, whose keys are numbers, a null keeps its place. */
-            if (f->nulls && lua_type(L, -2) == LUA_TSTRING) {
-                lua_pushvalue(L, -2);
-                lua_pushnil(L);
-                lua_rawset(L, -5);
-            }
-            break;
-        case LUA_TNUMBER:
-            if (f->numbers && fix_number(L)) {
-                lua_pushvalue(L, -2);
-                lua_pushvalue(L, -2);
-                lua_rawset(L, -5);
-            }
-            break;
-        default:
-            break;
+        if (lua_istable(L, -1)) {
+            fix_numbers(L);
+        } else if (lua_type(L, -1) == LUA_TNUMBER && fix_number(L)) {
+            lua_pushvalue(L, -2);
+            lua_pushvalue(L, -2);
+            lua_rawset(L, -5);
         }
         lua_pop(L, 1);
     }
 }
+#endif
 
 /* decode(text [, keepNulls]) -> value, kind | nil, problem
  * `kind` is the first byte of the value ("{", "[", …): an empty array and an
@@ -83,25 +56,29 @@ static int decode(lua_State *L)
     const char *text = luaL_checklstring(L, 1, &len);
     bool keep = lua_toboolean(L, 2);
     kat_json_info info;
-    fix f;
+    kat_buf *stripped;
 
-    if (!kat_json_check(text, len, &info)) {
+    lua_settop(L, 1);
+    stripped = lkat_newbox(L);
+    if (!kat_json_strip(text, len, &info, keep ? NULL : stripped)) {
+        if (info.problem == KAT_JSON_NOMEM)
+            return lkat_nomem(L);
         lua_pushnil(L);
         lua_pushfstring(L, "%s, at byte %d", info.problem, (int)info.at + 1);
         return 2;
     }
-    lua_settop(L, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
+    if (stripped->len > 0)
+        lkat_pushbox(L, stripped);
+    else
+        lua_pushvalue(L, 1);
     lua_call(L, 1, 1); /* what passed the check, cjson takes */
-    f.nulls = info.nulls && !keep;
-    f.numbers = info.numbers && LKAT_INTEGERS;
-    if (f.nulls || f.numbers) {
-        if (lua_istable(L, 1))
-            fix_table(L, &f);
-        else if (lua_type(L, 1) == LUA_TNUMBER)
-            fix_number(L);
-    }
+#if LKAT_INTEGERS
+    if (info.numbers && lua_istable(L, -1))
+        fix_numbers(L);
+    else if (info.numbers)
+        fix_number(L);
+#endif
     lua_pushlstring(L, &info.top, 1);
     return 2;
 }
