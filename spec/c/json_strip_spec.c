@@ -30,7 +30,7 @@ static void null_members_go_with_one_comma(void **state)
     gives("{\"b\":1,\"a\":null,\"c\":2}", "{\"b\":1,\"c\":2}");
     gives("{\"a\":null,\"b\":null}", "{}");
     gives("{\"b\":1,\"a\":null,\"c\":null}", "{\"b\":1}");
-    gives("{ \"b\" : 1 , \"a\" : null }", "{ \"b\" : 1}");
+    gives("{ \"b\" : 1 , \"a\" : null }", "{ \"b\" : 1 }");
     gives("{\n\"a\":null\n,\n\"b\":2}", "{\n\n\"b\":2}");
     gives(" {\"x\":{\"a\":null},\"y\":[{\"a\":null},1]} ", " {\"x\":{},\"y\":[{},1]} ");
 }
