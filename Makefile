@@ -59,7 +59,7 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all test demo hub lint format install uninstall clean deps deps-demo deps-test deps-lint shell-env
+.PHONY: all test demo hub sanitize lint format install uninstall clean deps deps-demo deps-test deps-lint shell-env
 
 all: $(CORE)
 
@@ -112,6 +112,12 @@ test: deps-test
 .PHONY: run-specs
 run-specs: $(CORE) $(C_BINARIES)
 	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) DRIVER=$(DRIVER) CORE=$(CORE) spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
+
+# The C specs once more, with the compiler's own checks on memory and undefined
+# behaviour.
+sanitize: deps-test
+	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c))" \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 lint: deps-lint
 	clang-format --dry-run --Werror src/*.[ch] $(wildcard spec/c/*.[ch])

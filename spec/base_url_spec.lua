@@ -89,6 +89,8 @@ describe("baseUrl", function()
             ["api.kataven.ai/v1"] = "is not a URL such as https://api.kataven.ai/v1",
             ["/v1"] = "is not a URL",
             ["https://"] = "is not a URL",
+            ["https:/v1"] = "is not a URL",
+            ["https:///v1"] = "is not a URL",
             ["https://example.com:99999"] = "is not a URL",
             ["https://example.com:x"] = "is not a URL",
         } do

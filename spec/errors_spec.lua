@@ -44,6 +44,12 @@ describe("an error", function()
         cassette:assertDone()
     end)
 
+    it("is a plain APIError for a status of nobody's making", function()
+        for _, status in ipairs { 600, 999 } do
+            assert.equal("APIError", errorFor(spy.text("x", status)).name)
+        end
+    end)
+
     it("knows its family", function()
         for name, line in pairs {
             TimeoutError = { "ConnectionError", "KatavenError" },

@@ -36,7 +36,9 @@ describe("against the local hub", function()
     end)
 
     it("mints a key, whose plaintext is shown this once", function()
-        local key, meta = assert(client.widgetKeys.create { name = "Ünïcode \"quoted\"\n", domain_allowlist = { "*.acme.com" } })
+        local key, meta = assert(client.widgetKeys.create {
+            name = "Ünïcode \"quoted\"\n", domain_allowlist = { "*.acme.com" },
+        })
         assert.equal(201, meta.status)
         assert.equal(1, meta.attempts)
         assert.truthy(meta.requestId)

@@ -82,7 +82,8 @@ describe("over TLS", function()
                     { send = servers.answer { status = 201, body = "{}" } } },
             }
             local client = new {
-                caFile = cert.cert, baseUrl = server.url:gsub("^http:", "https:"), retry = { max = 2, baseDelay = 0.001 },
+                caFile = cert.cert, baseUrl = server.url:gsub("^http:", "https:"),
+                retry = { max = 2, baseDelay = 0.001 },
             }
             local _, meta = assert(client.widgetKeys.create { name = "x" })
             assert.equal(2, meta.attempts)

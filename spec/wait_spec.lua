@@ -92,6 +92,19 @@ describe("wait", function()
         assert.near(0.6, meta.elapsed, 1e-9)
     end)
 
+    it("has its time passed once, by whoever moves the clock", function()
+        for _, part in ipairs { 0, 0.5, 1 } do
+            local transport = spy.new(spy.text("x", 503), spy.json "[]")
+            local client = spy.client(transport, {
+                wait = function(seconds)
+                    transport.time = transport.time + seconds * part
+                end,
+            })
+            local _, meta = client.widgetKeys.list()
+            assert.equal(0.5, meta.elapsed)
+        end
+    end)
+
     it("raises to the caller, with whatever it raises", function()
         local thing = {}
         for _, answers in ipairs {

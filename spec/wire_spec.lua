@@ -204,8 +204,10 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
 
         it("never lets libcurl send a write again on a kept-alive connection that dies", function()
             for _, fault in ipairs { { reset = true }, { close = true } } do
-                play({ steps({ read = "request" }, { send = OK_LIST }, { read = "request" }, { effect = "served" }, fault),
-                    steps(exchange(OK_KEY)) })
+                play({
+                    steps({ read = "request" }, { send = OK_LIST }, { read = "request" }, { effect = "served" }, fault),
+                    steps(exchange(OK_KEY)),
+                })
                 assert(client.widgetKeys.list())
                 local _, err = client.widgetKeys.create { name = "x" }
                 assert.equal("ConnectionError", err.name)
@@ -289,19 +291,21 @@ end
 describe("waiting for a real connection", function()
     it("hands its wait seconds and a descriptor, and comes back as soon as there is an answer", function()
         local server = servers.tcp { steps({ read = "request" }, { stall = 0.05 }, { send = OK_LIST }) }
-        local longest, descriptors, calls = 0, {}, 0
+        local longest, watched, calls = 0, 0, 0
         local client = kataven.new {
             apiKey = "sk_live_spec_x", baseUrl = server.url,
             wait = function(seconds, fd)
                 calls = calls + 1
                 assert(seconds >= 0.001)
                 longest = math.max(longest, seconds)
-                descriptors[tostring(fd)] = true
+                watched = watched + (fd and 1 or 0)
                 watching(seconds, fd)
             end,
         }
         assert(client.widgetKeys.list())
+        -- Without epoll there is no descriptor; in either case the pauses are short, for hosts that watch none.
         assert.is_true(calls > 0 and longest <= 0.010001)
+        assert.is_true(watched == calls or watched == 0)
         client:close()
         server:stop()
     end)

@@ -1,7 +1,5 @@
-/* How operations end early: cancelled, closed under their caller, or left
- * behind in the other process of a fork. And which way requests take. */
-#include <sys/wait.h>
-
+/* How operations end early: cancelled, or closed under their caller. And which
+ * way requests take. */
 #include "fixture.h"
 
 static const char OK[] = "{\"ok\":true}";
@@ -73,6 +71,27 @@ static void a_close_orphans_what_is_under_way(void **state)
     assert_false(kat_turn_ask(&waiting, 1, 0));
 }
 
+/* Who waits for the descriptor, or for a turn, is woken to find all closed. */
+static void quitting_wakes_whoever_waits(void **state)
+{
+    fixture *f = *state;
+    struct pollfd one = {kat_fd(f->engine), POLLIN, 0};
+    kat_turn turn = {0};
+
+    kat_turn_enter(kat_engine_gate(f->engine), &turn);
+    server_does(&f->server, hold_the_slow);
+    start_and_await(f, &f->ops[0], (ask){.path = "/slow"});
+    kat_prepare_wait(f->engine, &f->ops[0], 10, true);
+    kat_engine_quit(f->engine);
+    if (one.fd >= 0)
+        assert_int_equal(poll(&one, 1, 0), 1);
+    assert_int_equal(f->ops[0].state, KAT_ORPHANED);
+    assert_int_equal(turn.state, KAT_TURN_OUTSIDE);
+    assert_true(kat_timeout(f->engine) > 1e300);
+    kat_step(f->engine);
+    kat_engine_quit(f->engine);
+}
+
 static void an_engine_that_did_nothing_closes(void **state)
 {
     kat_engine *engine = new_engine("http://user:pw@127.0.0.1:1/");
@@ -80,155 +99,6 @@ static void an_engine_that_did_nothing_closes(void **state)
     (void)state;
     kat_engine_free(engine);
     kat_engine_free(NULL);
-}
-
-/* What a child abandons is lost on purpose; held here, so that valgrind does
- * not call it a leak. */
-static void *volatile abandoned[2 + COUNT(((fixture *)0)->ops)];
-
-static void keep_what_is_abandoned(const fixture *f)
-{
-    size_t i;
-
-    abandoned[0] = f->engine->multi;
-    abandoned[1] = f->engine->idle;
-    for (i = 2; i < COUNT(abandoned); i++)
-        abandoned[i] = f->ops[i - 2].slot;
-}
-
-/* Runs a function in a forked child, and gives what it returned. No cmocka
- * in there: a failed assertion would run the parent's tests on. */
-static int in_child(int (*work)(fixture *), fixture *f)
-{
-    int status = -1;
-    pid_t pid;
-
-    keep_what_is_abandoned(f);
-    pid = fork();
-    if (pid == 0)
-        _exit(work(f));
-    assert_true(pid > 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-/* In the child: 0, or the number of the check that failed. */
-#define EXPECT(what)                   \
-    do {                               \
-        if (!(what))                   \
-            return __LINE__ % 250 + 1; \
-    } while (0)
-
-static int child_requests_anew(fixture *f)
-{
-    kat_op op;
-    double limit = kat_now() + PATIENCE_S;
-
-    EXPECT(start_on(f->engine, f, &op, (ask){.path = "/child"}) == NULL);
-    while (op.state == KAT_ACTIVE && kat_now() < limit)
-        kat_poll(f->engine, 1);
-    EXPECT(op.state == KAT_DONE && op.kind == KAT_NONE && op.status == 200);
-    kat_op_claim(&op);
-    EXPECT(!kat_check_fork(f->engine));
-    kat_engine_free(f->engine);
-    return 0;
-}
-
-static void a_forked_child_begins_anew(void **state)
-{
-    fixture *f = *state;
-
-    check_answer(run(f, (ask){0}), 200, OK);
-    assert_int_equal(in_child(child_requests_anew, f), 0);
-    assert_int_equal(counted(f, connections), 2);
-    await(f, closed, 1); /* the child's own, and not the parent's */
-    check_answer(run(f, (ask){0}), 200, OK);
-    assert_int_equal(counted(f, connections), 2);
-    assert_int_equal(counted(f, closed), 1);
-}
-
-static int child_finds_orphans(fixture *f)
-{
-    kat_turn turn = {0};
-
-    EXPECT(f->ops[0].state == KAT_ACTIVE && f->ops[1].state == KAT_DONE);
-    kat_step(f->engine);
-    EXPECT(f->ops[0].state == KAT_ORPHANED && f->ops[0].engine == NULL && f->ops[0].sent);
-    EXPECT(f->ops[1].state == KAT_ORPHANED);
-    EXPECT(strstr(kat_op_message(&f->ops[0]), "forked") != NULL);
-    EXPECT(kat_poll(f->engine, 0) && kat_timeout(f->engine) > 1e300);
-    kat_op_release(&f->ops[0]);
-    kat_op_release(&f->ops[1]);
-    EXPECT(f->ops[0].state == KAT_ORPHANED);
-    kat_turn_enter(kat_engine_gate(f->engine), &turn);
-    EXPECT(kat_turn_ask(&turn, 1, 0)); /* the parent's turns do not count here */
-    return child_requests_anew(f);
-}
-
-/* The first to look may be a release, or a close. */
-static int child_releases(fixture *f)
-{
-    kat_op_release(&f->ops[1]);
-    EXPECT(f->ops[1].state == KAT_ORPHANED && f->ops[0].state == KAT_ORPHANED);
-    kat_op_release(&f->ops[0]);
-    kat_engine_free(f->engine);
-    return 0;
-}
-
-static int child_cancels(fixture *f)
-{
-    kat_op_cancel(&f->ops[0]);
-    EXPECT(f->ops[0].state == KAT_ORPHANED);
-    kat_op_claim(&f->ops[1]);
-    EXPECT(f->ops[1].state == KAT_ORPHANED);
-    kat_engine_free(f->engine);
-    return 0;
-}
-
-static int child_closes(fixture *f)
-{
-    kat_engine_free(f->engine);
-    EXPECT(f->ops[0].state == KAT_ORPHANED && f->ops[1].state == KAT_ORPHANED);
-    return 0;
-}
-
-static int child_asks_for_the_descriptor(fixture *f)
-{
-    int fd = kat_fd(f->engine);
-
-    EXPECT(f->ops[0].state == KAT_ORPHANED);
-    EXPECT(fd < 0 || fcntl(fd, F_GETFD) == FD_CLOEXEC);
-    kat_prepare_wait(f->engine, NULL, 1, true);
-    EXPECT(f->engine->driver.rung == false);
-    return child_requests_anew(f);
-}
-
-/* The parent's operations go on as if nothing had been, whatever children do. */
-static void a_fork_in_flight_leaves_the_parent_alone(void **state)
-{
-    static int (*const children[])(fixture *) = {child_finds_orphans, child_releases, child_cancels,
-                                                 child_closes, child_asks_for_the_descriptor};
-    fixture *f = *state;
-    int fd = kat_fd(f->engine);
-    size_t i;
-
-    server_does(&f->server, hold_the_slow);
-    start(f, &f->ops[1], (ask){.path = "/fast"});
-    finish_on(f->engine, &f->ops[1]);
-    start_and_await(f, &f->ops[0], (ask){.path = "/slow", .method = "POST"});
-    for (i = 0; i < COUNT(children); i++) {
-        int failed = in_child(children[i], f);
-
-        if (failed)
-            fail_msg("child %zu, line %d (modulo 250, and one more)", i, failed);
-    }
-    assert_int_equal(f->ops[0].state, KAT_ACTIVE);
-    answer(held, "200 OK", "", "slow");
-    finish_on(f->engine, &f->ops[0]);
-    check_answer(&f->ops[0], 200, "slow");
-    check_answer(&f->ops[1], 200, OK);
-    assert_int_equal(kat_fd(f->engine), fd);
 }
 
 static void check_way(fixture *f, server *proxy, const char *named, bool direct, bool through)
@@ -278,13 +148,9 @@ static void loopback_takes_no_proxy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE(a_cancel_before_sending),
-        FIXTURE(a_cancel_in_flight),
-        FIXTURE(a_close_orphans_what_is_under_way),
-        FIXTURE(an_engine_that_did_nothing_closes),
-        FIXTURE(a_forked_child_begins_anew),
-        FIXTURE(a_fork_in_flight_leaves_the_parent_alone),
-        FIXTURE(loopback_takes_no_proxy),
+        FIXTURE(a_cancel_before_sending),           FIXTURE(a_cancel_in_flight),
+        FIXTURE(a_close_orphans_what_is_under_way), FIXTURE(quitting_wakes_whoever_waits),
+        FIXTURE(an_engine_that_did_nothing_closes), FIXTURE(loopback_takes_no_proxy),
     };
 
     return cmocka_run_group_tests_name("engine_end", tests, no_proxies, NULL);

@@ -2,10 +2,9 @@
  * was sent. The certificates' side needs the openssl program for a server, and
  * is skipped where that is missing. */
 #include <dlfcn.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include "fixture.h"
+#include "tls_peer.h"
 
 static void stall(server *s, conn *c)
 {
@@ -46,13 +45,6 @@ static void check_no_errors_are_left(void)
         assert_int_equal(peek(), 0);
 }
 
-static bool over_openssl(void)
-{
-    const char *text = curl_version_info(CURLVERSION_NOW)->ssl_version;
-
-    return text && strncmp(text, "OpenSSL", 7) == 0;
-}
-
 static void a_handshake_that_fails_sends_nothing(void **state)
 {
     static const struct {
@@ -81,141 +73,20 @@ static void a_handshake_that_fails_sends_nothing(void **state)
     }
 }
 
-/* A server with a certificate of its own, for 127.0.0.1 alone. */
-typedef struct tls {
-    char dir[32], certificate[64], key[64], stranger[64], output[64];
-    pid_t pid;
-    int port;
-} tls;
-
-static pid_t run_program(const char *const *words, int output)
-{
-    posix_spawn_file_actions_t actions;
-    char *arguments[24];
-    pid_t pid;
-    size_t i;
-    int error;
-
-    for (i = 0; words[i]; i++)
-        arguments[i] = exact_copy(words[i], strlen(words[i]) + 1);
-    arguments[i] = NULL;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, output, 1);
-    posix_spawn_file_actions_adddup2(&actions, output, 2);
-    error = posix_spawnp(&pid, arguments[0], &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    for (i = 0; arguments[i]; i++)
-        free(arguments[i]);
-    return error ? -1 : pid;
-}
-
-static bool make_certificate(const char *file, const char *key, int output)
-{
-    const char *const words[] = {"openssl",
-                                 "req",
-                                 "-x509",
-                                 "-newkey",
-                                 "ec",
-                                 "-pkeyopt",
-                                 "ec_paramgen_curve:prime256v1",
-                                 "-nodes",
-                                 "-days",
-                                 "2",
-                                 "-subj",
-                                 "/CN=kataven test",
-                                 "-addext",
-                                 "subjectAltName=IP:127.0.0.1",
-                                 "-keyout",
-                                 key,
-                                 "-out",
-                                 file,
-                                 NULL};
-    int status = -1;
-    pid_t pid = run_program(words, output);
-
-    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
-/* The server says "ACCEPT 127.0.0.1:port" when it is ready. */
-static int read_port(const tls *t, pid_t pid)
-{
-    struct timespec pause = {0, 2000000};
-    int tries, port = 0;
-
-    for (tries = 0; port == 0 && tries < 2000 && waitpid(pid, NULL, WNOHANG) == 0; tries++) {
-        char text[4096] = "";
-        const char *line;
-        FILE *file = fopen(t->output, "r");
-
-        if (file && fread(text, 1, sizeof text - 1, file) > 0 &&
-            (line = strstr(text, "ACCEPT 127.0.0.1:")) != NULL && strchr(line, '\n'))
-            port = (int)strtol(line + 17, NULL, 10);
-        if (file)
-            fclose(file);
-        if (port == 0)
-            nanosleep(&pause, NULL);
-    }
-    return port;
-}
-
-static void tls_stop(tls *t)
-{
-    if (t->pid > 0) {
-        kill(t->pid, SIGKILL);
-        waitpid(t->pid, NULL, 0);
-    }
-    unlink(t->certificate);
-    unlink(t->key);
-    unlink(t->stranger);
-    unlink(t->output);
-    rmdir(t->dir);
-}
-
-static bool tls_start(tls *t)
-{
-    const char *words[] = {"openssl", "s_server", "-accept", "127.0.0.1:0", "-www",
-                           "-cert",   NULL,       "-key",    NULL,          NULL};
-    int output;
-
-    memset(t, 0, sizeof *t);
-    strcpy(t->dir, "/tmp/kataven-tls-XXXXXX");
-    if (!mkdtemp(t->dir))
-        return false;
-    snprintf(t->certificate, sizeof t->certificate, "%s/mine.pem", t->dir);
-    snprintf(t->key, sizeof t->key, "%s/key.pem", t->dir);
-    snprintf(t->stranger, sizeof t->stranger, "%s/0a1b2c3d.0", t->dir);
-    snprintf(t->output, sizeof t->output, "%s/output", t->dir);
-    words[6] = t->certificate;
-    words[8] = t->key;
-    output = open(t->output, O_CREAT | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
-    /* The first is overwritten: it is there for its directory to be hashed. */
-    if (output >= 0 && make_certificate(t->stranger, t->key, output) &&
-        make_certificate(t->certificate, t->key, output))
-        t->pid = run_program(words, output);
-    close(output);
-    t->port = t->pid > 0 ? read_port(t, t->pid) : 0;
-    if (t->port == 0)
-        tls_stop(t);
-    return t->port != 0;
-}
-
 static tls peer;
 
 static int peer_up(void **state)
 {
     if (no_proxies(state) != 0)
         return -1;
-    if (over_openssl())
-        tls_start(&peer);
+    tls_start(&peer, true);
     return 0;
 }
 
 static int peer_down(void **state)
 {
     (void)state;
-    if (peer.port)
-        tls_stop(&peer);
+    tls_stop(&peer);
     return 0;
 }
 

@@ -195,7 +195,7 @@ static inline void start_and_await(fixture *f, kat_op *op, ask a)
 /* The value of a header of an answer, as a string; NULL when it is absent. */
 static inline const char *header_of(const kat_op *op, const char *name)
 {
-    static char value[512];
+    static char value[64 * 1024];
     const kat_headers *h = kat_op_headers(op);
     size_t i;
 
