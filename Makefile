@@ -2,6 +2,9 @@
 # what is missing first, where they can. LUA picks the Lua: 5.4, 5.3, 5.1, luajit.
 
 LUA ?= 5.4
+ifeq ($(filter 5.4 5.3 5.1 luajit,$(LUA)),)
+$(error LUA=$(LUA) is none of 5.4, 5.3, 5.1, luajit)
+endif
 # "epoll" or "perform": how the core waits. Only Linux has the first.
 DRIVER ?= epoll
 CC ?= cc
@@ -59,7 +62,7 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all test demo hub sanitize lint format install uninstall clean deps deps-demo deps-test deps-lint shell-env
+.PHONY: all test demo hub sanitize lint format install uninstall clean deps deps-demo deps-test deps-lint env
 
 all: $(CORE)
 
@@ -106,6 +109,11 @@ demo: deps-demo
 hub: deps-demo
 	@lua5.1 spec/support/hub.lua
 
+# For scripts that are to use this checkout: eval "$(make -s env)"
+env:
+	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;"'
+	@echo 'export LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"'
+
 test: deps-test
 	@$(MAKE) --no-print-directory run-specs
 
@@ -141,5 +149,6 @@ install: $(CORE)
 uninstall:
 	rm -rf "$(LIB_DIR)/kataven" "$(LUA_DIR)/kataven"
 
+# The last two are what `luarocks make` leaves behind.
 clean:
-	rm -rf build
+	rm -rf build kataven src/*.o

@@ -58,7 +58,6 @@ describe("an error", function()
             ResponseError = { "KatavenError" },
             CancelledError = { "KatavenError" },
             ClosedError = { "KatavenError" },
-            HostError = { "KatavenError" },
             CassetteError = { "KatavenError" },
         } do
             local err = errors.new { name = name, message = "m" }
@@ -107,6 +106,7 @@ describe("an error", function()
         assert.matches("^ServerError: POST /p: 500 oops; it may have been carried out all the same %(maybeApplied%)",
             tostring(errorFor(spy.text("oops", 500), "POST", "/p")))
         assert.equal("x: m", tostring(errors.new { name = "x", message = "m" }))
+        assert.equal("failed: x: m!", "failed: " .. errors.new { name = "x", message = "m" } .. "!")
     end)
 
     it("can be raised, and keeps its text", function()

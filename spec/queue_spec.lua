@@ -142,7 +142,7 @@ describe("maxConcurrent", function()
 
         assert.is_nil(late.value)
         assert.is_true(late.result:is "TimeoutError")
-        assert.equal("the deadline of 0.5 s passed while the call waited for its turn (maxConcurrent = 1)",
+        assert.equal("the deadline of 0.5 s passed before it could be sent (maxConcurrent = 1)",
             late.result.message)
         assert.same({ 0, false }, { late.result.attempts, late.result.maybeApplied })
         assert.near(0.5, late.at, 0.001)

@@ -74,7 +74,7 @@ static int on_prereq(void *user, char *to, char *from, int to_port, int from_por
     if (slot->prereqs++ == 0)
         return CURL_PREREQFUNC_OK;
     refuse(slot, KAT_CONNECTION,
-           "the connection was lost after the request was sent, before an answer came");
+           "it was closed or reset after the request was sent");
     return CURL_PREREQFUNC_ABORT;
 }
 

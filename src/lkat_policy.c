@@ -50,7 +50,12 @@ static int retry_after(lua_State *L)
 
     if (seconds < 0)
         return 0;
-    lua_pushnumber(L, seconds);
+    /* Digits, or the difference of two dates that have no fractions: whole,
+     * unless it was counted from this machine's clock. */
+    if (seconds == floor(seconds))
+        lua_pushinteger(L, (lua_Integer)seconds);
+    else
+        lua_pushnumber(L, seconds);
     return 1;
 }
 

@@ -80,7 +80,7 @@ local function takeTurn(self)
         local left = self.deadlineAt - client.now()
         if left <= 0 then
             return failures.new(self, "TimeoutError",
-                ("the deadline of %g s passed while the call waited for its turn (maxConcurrent = %d)"):format(
+                ("the deadline of %g s passed before it could be sent (maxConcurrent = %d)"):format(
                     self.deadline, client.maxConcurrent))
         elseif self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1) then
             return nil

@@ -37,7 +37,6 @@ local PARENTS = {
     ResponseError = "KatavenError",
     CancelledError = "KatavenError",
     ClosedError = "KatavenError",
-    HostError = "KatavenError",
     CassetteError = "KatavenError",
 }
 
@@ -68,6 +67,10 @@ end
 function Error:__tostring()
     local where = self.method and ("%s %s: "):format(self.method, self.path) or ""
     return ("%s: %s%s"):format(self.name, where, self.message)
+end
+
+function Error.__concat(left, right)
+    return tostring(left) .. tostring(right)
 end
 
 --- Makes an error of a table of its fields.
