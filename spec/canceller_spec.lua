@@ -200,4 +200,30 @@ describe("a canceller", function()
         assert.equal("call it with a colon: canceller:cancel()", misuse(function() canceller.cancel {} end))
         assert.is_false(canceller.cancelled)
     end)
+
+    it("ends a back-off that its log was told of, before any wait", function()
+        local transport, waited = spy.new(spy.text("x", 503)), false
+        local client = spy.client(transport, {
+            wait = function() waited = true end,
+            log = function(event)
+                if event.event == "retry" then
+                    canceller:cancel()
+                end
+            end,
+        })
+        local _, err = client.widgetKeys.list { cancel = canceller }
+        assert.equal("CancelledError", err.name)
+        assert.equal(503, err.status)
+        assert.is_false(waited)
+    end)
+
+    it("ends a call that its log is told of, before it is sent", function()
+        local transport = spy.new(spy.json "{}")
+        local client = spy.client(transport, { log = function() canceller:cancel() end })
+        local _, err = client.widgetKeys.create({ name = "x" }, { cancel = canceller })
+        assert.equal("CancelledError", err.name)
+        assert.equal(0, err.attempts)
+        assert.is_false(err.maybeApplied)
+        assert.equal(0, #transport.requests)
+    end)
 end)

@@ -48,6 +48,18 @@ describe("kataven.check", function()
         end
     end)
 
+    it("takes two letters in the wrong order for a slip", function()
+        assert.equal("name", check.nearest("nmae", { "name", "agent_id" }))
+        assert.equal("query", check.nearest("qeury", { "path", "query" }))
+        assert.is_nil(check.nearest(("x"):rep(1000), { "name" }))
+    end)
+
+    it("shows no name that is a credential", function()
+        assert.equal("(a credential, not shown)", check.name "sk_live_acme_x")
+        assert.equal('"abc"', check.name "abc")
+        assert.is_nil(check.unknown({ sk_live_acme_x = 1 }, { "name" }, "field"):find("acme", 1, true))
+    end)
+
     it("finds the key that is not known", function()
         assert.is_nil(check.unknown({ a = 1, b = false }, { "a", "b" }, "field"))
         assert.is_nil(check.unknown({}, {}, "field"))

@@ -158,4 +158,21 @@ describe("client:close", function()
             assert.equal("ClosedError", err.name)
         end
     end)
+
+    it("ends a call whose log closes the client, before it is sent and before a back-off", function()
+        for _, when in ipairs { "request", "retry" } do
+            local transport, client = spy.new(spy.text("x", 503)), nil
+            client = spy.client(transport, {
+                wait = function() error("waited") end,
+                log = function(event)
+                    if event.event == when then
+                        client:close()
+                    end
+                end,
+            })
+            local _, err = client.widgetKeys.list()
+            assert.equal("ClosedError", err.name)
+            assert.equal(when == "retry" and 1 or 0, #transport.requests)
+        end
+    end)
 end)

@@ -28,8 +28,9 @@ outcome(true, "a 2xx cut short", { kind = "connection", sent = true, status = 20
 outcome(true, "a 2xx whose end never came", { kind = "timeout", sent = true, status = 201, message = "x" })
 outcome(true, "a 2xx too large", { kind = "tooLarge", sent = true, status = 200, message = "x" })
 outcome(true, "a 5xx cut short", { kind = "connection", sent = true, status = 502, message = "x" })
-outcome(false, "a 4xx cut short", { kind = "connection", sent = true, status = 404, message = "x" })
-outcome(false, "a 429 cut short", { kind = "timeout", sent = true, status = 429, message = "x" })
+outcome(true, "a 4xx cut short", { kind = "connection", sent = true, status = 404, message = "x" })
+outcome(true, "a 429 cut short", { kind = "timeout", sent = true, status = 429, message = "x" })
+outcome(false, "a 4xx too large", { kind = "tooLarge", sent = true, status = 404, message = "x" })
 outcome(true, "nothing that makes sense", function() end)
 
 local WRITES = {

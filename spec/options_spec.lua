@@ -172,6 +172,21 @@ describe("the options of kataven.new", function()
         assert.matches("transport must be", problem("transport", { send = "x" }))
     end)
 
+    it("refuse a key with blanks around it, which would hide it from redaction", function()
+        for _, key in ipairs { " sk_live_acme_x", "sk_live_acme_x ", "  eyJa.b.c" } do
+            assert.matches("^apiKey begins or ends with a blank", problem("apiKey", key))
+        end
+    end)
+
+    it("refuse a proxy that libcurl cannot use", function()
+        for _, proxy in ipairs { "nonsense://x", "ftp://127.0.0.1", "", "http://a b" } do
+            assert.matches("^proxy must be a URL such as", problem("proxy", proxy))
+        end
+        for _, proxy in ipairs { "http://127.0.0.1:3128", "127.0.0.1:3128", "socks5h://127.0.0.1", "HTTPS://x" } do
+            assert.truthy(kataven.new { apiKey = spy.TOKEN, proxy = proxy })
+        end
+    end)
+
     it("take anything that can be called for a function", function()
         local seen = 0
         local callable = setmetatable({}, { __call = function() seen = seen + 1 end })

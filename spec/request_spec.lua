@@ -245,4 +245,17 @@ describe("client:request", function()
         assert.matches("^timeout must be", misuse(function() client:request { path = "/p", timeout = -1 } end))
         assert.matches("^cancel must be", misuse(function() client:request { path = "/p", cancel = 1 } end))
     end)
+
+    it("refuses a body for HEAD, and shows no credential in the wrong place", function()
+        local client = spy.client(spy.new(spy.json "{}"), {})
+        assert.matches("^a HEAD request has no body", misuse(function()
+            client:request { method = "HEAD", path = "/p", body = {} }
+        end))
+        assert.is_nil(misuse(function()
+            client:request { path = "/p", query = { sk_live_acme_x = print } }
+        end):find("acme", 1, true))
+        assert.is_nil(misuse(function()
+            client:request { path = "/p", body = { sk_live_acme_x = print } }
+        end):find("acme", 1, true))
+    end)
 end)

@@ -22,8 +22,10 @@ describe("ports", function()
     end)
 
     it("can be free", function()
-        local tcp = servers.tcp { port = servers.freePort() }
-        assert.truthy(socket.connect("127.0.0.1", tcp.port))
+        local tcp = servers.tcp { port = servers.freePort(), default = { { stall = true } } }
+        local connection, why = socket.connect("127.0.0.1", tcp.port)
+        assert.truthy(connection, why)
+        connection:close()
         tcp:stop()
     end)
 end)

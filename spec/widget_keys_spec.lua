@@ -164,7 +164,7 @@ describe("client.widgetKeys", function()
             for _, answer in ipairs {
                 { "", 204 }, { "", 200, JSON }, { " \r\n", 200, JSON }, { "null", 200, JSON }, { "false", 200, JSON },
                 { "true", 200, JSON }, { "deleted", 200, "text/plain" }, { "deleted", 200 },
-                { "<p>deleted</p>", 202, "text/html" }, { '{"id":"k1"}', 200, "text/plain" },
+                { "<p>deleted</p>", 202, "text/html" }, { "deleted", 200, JSON },
             } do
                 local value, meta = answering(answer[1], answer[2], answer[3]).widgetKeys.delete "k1"
                 assert.is_true(value)
@@ -176,6 +176,7 @@ describe("client.widgetKeys", function()
             assert.same({ id = "k1" }, (answering('{"id":"k1","x":null}', 200, JSON).widgetKeys.delete "k1"))
             assert.same({}, (answering("{}", 200, JSON).widgetKeys.delete "k1"))
             assert.same({ id = "k1" }, (answering('{"id":"k1"}').widgetKeys.delete "k1"))
+            assert.same({ id = "k1" }, (answering('{"id":"k1"}', 200, "text/plain").widgetKeys.delete "k1"))
         end)
 
         it("takes no other JSON, and says that it may have happened", function()

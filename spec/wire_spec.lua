@@ -285,6 +285,20 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
             assert.equal("ResponseError", err.name)
             assert.truthy(err.message:find("headers", 1, true))
         end)
+
+        it("gives up on a header line that libcurl does not take", function()
+            play({ steps({ read = "request" },
+                { send = "HTTP/1.1 200 OK\r\nX-A: " .. ("y"):rep(150000) .. "\r\n\r\n{}" }) })
+            local _, err = client.widgetKeys.create { name = "x" }
+            assert.equal("ResponseError", err.name)
+            assert.is_true(err.maybeApplied)
+        end)
+
+        it("takes a trailer for what it is, even one that looks like a status line", function()
+            play({ steps({ read = "request" },
+                { send = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\nHTTP/x: 1\r\n\r\n" }) })
+            assert.same({}, assert(client.widgetKeys.list()))
+        end)
     end)
 end
 

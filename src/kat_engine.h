@@ -62,8 +62,10 @@ typedef struct kat_op {
     struct kat_op *prev, *next;
     kat_slot *slot; /* owned while ACTIVE and DONE */
     kat_state state;
-    kat_kind kind; /* how it failed; KAT_NONE for an answer */
-    bool sent;     /* the request went out, as far as is known */
+    kat_kind kind;  /* how it failed; KAT_NONE for an answer */
+    bool sent;      /* the request went out, as far as is known */
+    bool held;      /* its answer is being read, and the slot its own */
+    kat_turn *turn; /* to rest when it ends; NULL: none */
     int status;
     double began, timeout;
     double pause; /* the last one advised to a host without descriptors */
@@ -120,6 +122,15 @@ bool kat_check_fork(kat_engine *engine);
 const char *kat_op_message(const kat_op *op);
 const kat_headers *kat_op_headers(const kat_op *op);
 kat_buf *kat_op_body(kat_op *op);
+
+/* Keeps what the three above give good until it is claimed, come what may:
+ * for a reader who may run foreign code meanwhile, which may close the client. */
+void kat_op_hold(kat_op *op);
+
+/* Has a turn rest as soon as the operation is no longer in flight. Either may
+ * go away first: the turn through kat_turn_untie. */
+void kat_op_tie(kat_op *op, kat_turn *turn);
+void kat_turn_untie(kat_turn *turn);
 
 /* Ends an operation that is not DONE yet; later it counts as CANCELLED. */
 void kat_op_cancel(kat_op *op);

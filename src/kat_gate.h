@@ -13,14 +13,16 @@ KAT_BEGIN_DECLS
 typedef enum { KAT_TURN_OUTSIDE, KAT_TURN_RESTING, KAT_TURN_WAITING, KAT_TURN_HELD } kat_turn_state;
 
 typedef struct kat_gate kat_gate;
+struct kat_op;
 
 typedef struct kat_turn {
     kat_gate *gate; /* NULL while outside */
     struct kat_turn *prev, *next;
     kat_turn_state state;
-    double until; /* when the lease ends; meaningful while held */
-    double lease; /* its length in seconds */
-    bool poked;   /* something happened that its caller has not looked at */
+    double until;      /* when the lease ends; meaningful while held */
+    double lease;      /* its length in seconds */
+    bool poked;        /* something happened that its caller has not looked at */
+    struct kat_op *op; /* the attempt that is made in this turn; see kat_op_tie */
 } kat_turn;
 
 typedef struct kat_turn_list {

@@ -93,9 +93,12 @@ kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len
     h->seen += len;
     if (h->seen > KAT_HEADERS_MAX_BYTES)
         return KAT_HEADERS_TOO_LARGE;
-    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0 && (!h->body || h->interim)) {
+        const char *status = memchr(line, ' ', len);
+
         h->text.len = h->list.len = 0;
         h->body = false;
+        h->interim = status && status + 1 < line + len && status[1] == '1';
         return KAT_HEADERS_OK;
     }
     if (h->body)
@@ -163,7 +166,7 @@ void kat_headers_reset(kat_headers *h)
     kat_buf_reset(&h->text, KEEP_TEXT);
     kat_buf_reset(&h->list, KEEP_LIST);
     h->seen = 0;
-    h->body = false;
+    h->body = h->interim = false;
 }
 
 void kat_headers_free(kat_headers *h)

@@ -22,6 +22,7 @@ typedef struct kat_headers {
     kat_buf list; /* an array of kat_header */
     size_t seen;  /* bytes received in this attempt */
     bool body;    /* the block ended: what follows are trailers, dropped */
+    bool interim; /* it is that of a 1xx, which another answer follows */
 } kat_headers;
 
 typedef enum { KAT_HEADERS_OK, KAT_HEADERS_TOO_LARGE, KAT_HEADERS_NOMEM } kat_headers_result;

@@ -83,11 +83,14 @@ void kat_multi_close(kat_engine *engine)
 
     kat_sigpipe_hold(&guard, engine->guard_sigpipe);
     while (engine->ops) {
+        bool held = engine->ops->held;
+
         slot = engine->ops->slot;
         if (slot->added)
             curl_multi_remove_handle(engine->multi, slot->easy);
         kat_op_orphan(engine->ops); /* reads the slot, then lets go of it */
-        kat_slot_free(slot);
+        if (!held)
+            kat_slot_free(slot);
     }
     engine->active = engine->unclaimed = 0;
     while ((slot = engine->idle) != NULL) {

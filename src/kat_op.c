@@ -19,6 +19,24 @@ void kat_op_move(kat_op *op, kat_state state)
     op->state = state;
 }
 
+static void untie(kat_op *op)
+{
+    if (op->turn)
+        op->turn->op = NULL;
+    op->turn = NULL;
+}
+
+/* A request that is no longer in flight needs no turn, even if its caller is
+ * gone and will not give it back. */
+static void end_turn(kat_op *op)
+{
+    kat_turn *turn = op->turn;
+
+    untie(op);
+    if (turn)
+        kat_turn_rest(turn, kat_now());
+}
+
 void kat_op_link(kat_engine *engine, kat_op *op)
 {
     op->engine = engine;
@@ -90,6 +108,18 @@ static bool try_bundle(kat_op *op, CURLcode code)
     return slot->added;
 }
 
+/* libcurl takes header lines of about 100 KB at most, and says so with a code
+ * of its own since 8.6 only; before, it is out of memory that it claims. */
+static bool line_too_long(const kat_op *op, CURLcode code)
+{
+    enum { TOO_LARGE = 100 }; /* CURLE_TOO_LARGE, which older headers lack */
+    const kat_headers *headers = &op->slot->headers;
+
+    return (int)code == TOO_LARGE ||
+           (code == CURLE_OUT_OF_MEMORY && op->sent && headers->seen > 0 && !headers->body &&
+            op->slot->kind == KAT_NONE);
+}
+
 /* To be called when libcurl is finished with a transfer. */
 void kat_op_finish(kat_op *op, CURLcode code)
 {
@@ -122,20 +152,32 @@ void kat_op_finish(kat_op *op, CURLcode code)
     }
     if (code == CURLE_FILESIZE_EXCEEDED)
         slot->refusal = KAT_TOO_LARGE_TEXT;
+    if (line_too_long(op, code)) {
+        op->kind = KAT_TOO_LARGE;
+        slot->refusal = "the answer has a header line that is larger than libcurl takes";
+    }
     if (op->kind != KAT_NONE && slot->error[0] == '\0' && !slot->refusal)
         slot->refusal = curl_easy_strerror(code);
     kat_op_move(op, KAT_DONE);
     op->engine->active--;
     op->engine->unclaimed++;
+    end_turn(op);
 }
 
 void kat_op_orphan(kat_op *op)
 {
     if (op->state == KAT_ACTIVE && op->slot)
         op->sent = op->slot->prereqs > 0;
-    op->slot = NULL; /* the engine frees it, or has abandoned it */
+    if (!op->held)
+        op->slot = NULL; /* the engine frees it, or has abandoned it */
     kat_op_move(op, KAT_ORPHANED);
+    end_turn(op);
     sever(op);
+}
+
+void kat_op_hold(kat_op *op)
+{
+    op->held = op->state == KAT_DONE;
 }
 
 const char *kat_op_message(const kat_op *op)
@@ -166,6 +208,7 @@ void kat_op_cancel(kat_op *op)
         detach(op);
         op->engine->active--;
         kat_op_move(op, KAT_CANCELLED);
+        end_turn(op);
         kat_settle(op->engine);
         sever(op);
     } else if (op->state == KAT_NEW) {
@@ -178,17 +221,35 @@ void kat_op_claim(kat_op *op)
 {
     kat_engine *engine = op->engine;
 
-    if (op->state != KAT_DONE || kat_check_fork(engine))
-        return;
-    detach(op);
-    engine->unclaimed--;
-    kat_op_move(op, KAT_CLAIMED);
-    sever(op);
-    kat_settle(engine);
+    if (op->state == KAT_DONE && !kat_check_fork(engine)) {
+        op->held = false;
+        detach(op);
+        engine->unclaimed--;
+        kat_op_move(op, KAT_CLAIMED);
+        sever(op);
+        kat_settle(engine);
+    } else if (op->held) {
+        op->held = false; /* the engine went away while the answer was read */
+        kat_slot_free(op->slot);
+        op->slot = NULL;
+    }
 }
 
 void kat_op_release(kat_op *op)
 {
     kat_op_cancel(op);
     kat_op_claim(op);
+    untie(op);
+}
+
+void kat_op_tie(kat_op *op, kat_turn *turn)
+{
+    op->turn = turn;
+    turn->op = op;
+}
+
+void kat_turn_untie(kat_turn *turn)
+{
+    if (turn->op)
+        untie(turn->op);
 }

@@ -35,10 +35,11 @@ bool kat_maybe_applied(const kat_outcome *o, bool refused)
 {
     if (o->safe)
         return false;
-    if (o->status > 0)
-        return o->status == 408 || o->status >= 500 ||
-               (o->status >= 200 && o->status < 300 && (refused || o->kind != KAT_NONE));
-    return o->sent;
+    /* An answer that did not come whole is a lost one, whatever its status. */
+    if (o->status == 0 || (o->kind != KAT_NONE && o->kind != KAT_TOO_LARGE))
+        return o->sent;
+    return o->status == 408 || o->status >= 500 ||
+           (o->status >= 200 && o->status < 300 && (refused || o->kind != KAT_NONE));
 }
 
 static double backoff(const kat_retry_policy *p, double retries, double random)

@@ -73,8 +73,7 @@ static int on_prereq(void *user, char *to, char *from, int to_port, int from_por
     (void)from_port;
     if (slot->prereqs++ == 0)
         return CURL_PREREQFUNC_OK;
-    refuse(slot, KAT_CONNECTION,
-           "it was closed or reset after the request was sent");
+    refuse(slot, KAT_CONNECTION, "it was closed or reset after the request was sent");
     return CURL_PREREQFUNC_ABORT;
 }
 

@@ -70,6 +70,7 @@ int lkat_op_start(lua_State *L);
 
 /* engine:turn() -> turn, in lkat_turn.c. */
 int lkat_turn_new(lua_State *L);
+kat_turn *lkat_turn(lua_State *L, int index);
 
 /* The header lines at an index. */
 kat_lines *lkat_lines(lua_State *L, int index);

@@ -47,6 +47,67 @@ static void fix_numbers(lua_State *L)
 }
 #endif
 
+/* Calls one of cjson's switches, if this build of it has it. */
+static void configure(lua_State *L, const char *name, int number)
+{
+    lua_getfield(L, -1, name);
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    if (number >= 0)
+        lua_pushinteger(L, number);
+    else
+        lua_pushboolean(L, 0);
+    lua_call(L, 1, 0);
+}
+
+/* Pushes cjson's null, and the decoder of an instance of our own: what the host
+ * sets on its cjson does not reach us, and what we set does not reach the host.
+ * The module cjson is at `index`. */
+static void push_decoder(lua_State *L, int index)
+{
+    lua_getfield(L, index, "new");
+    if (!lua_isfunction(L, -1))
+        luaL_error(L, "kataven needs lua-cjson 2.1.0 or later: this cjson has no 'new'");
+    lua_call(L, 0, 1);
+    configure(L, "decode_invalid_numbers", -1);
+    configure(L, "decode_max_depth", KAT_JSON_MAX_DEPTH + 1);
+    configure(L, "decode_array_with_array_mt", -1);
+    lua_getfield(L, -1, "null");
+    lua_getfield(L, -2, "decode");
+    lua_remove(L, -3);
+}
+
+/* Replaces the text on top by its value; or, false, by what cjson says against
+ * it. It takes whatever passed the check, but for one case: an instance knows
+ * the decimal point of the locale in which it was made, so after the host has
+ * set another, a new one is wanted. */
+static bool parse(lua_State *L)
+{
+    int round, status = 0;
+
+    for (round = 0; round < 2; round++) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_pushvalue(L, -2);
+        status = lua_pcall(L, 1, 1, 0);
+        if (status == 0) {
+            lua_remove(L, -2);
+            return true;
+        }
+        if (status == LUA_ERRMEM)
+            lua_error(L);
+        if (round == 0) {
+            lua_pop(L, 1);
+            push_decoder(L, lua_upvalueindex(2));
+            lua_replace(L, lua_upvalueindex(1));
+            lua_pop(L, 1);
+        }
+    }
+    lua_remove(L, -2);
+    return false;
+}
+
 /* decode(text [, keepNulls]) -> value, kind | nil, problem
  * `kind` is the first byte of the value ("{", "[", …): an empty array and an
  * empty object look the same in Lua. */
@@ -67,12 +128,15 @@ static int decode(lua_State *L)
         lua_pushfstring(L, "%s, at byte %d", info.problem, (int)info.at + 1);
         return 2;
     }
-    lua_pushvalue(L, lua_upvalueindex(1));
     if (stripped->len > 0)
         lkat_pushbox(L, stripped);
     else
         lua_pushvalue(L, 1);
-    lua_call(L, 1, 1); /* what passed the check, cjson takes */
+    if (!parse(L)) {
+        lua_pushnil(L);
+        lua_insert(L, -2);
+        return 2;
+    }
 #if LKAT_INTEGERS
     if (info.numbers && lua_istable(L, -1))
         fix_numbers(L);
@@ -83,23 +147,6 @@ static int decode(lua_State *L)
     return 2;
 }
 
-/* Calls one of cjson's switches, if this build of it has it. */
-static void configure(lua_State *L, const char *name, int number)
-{
-    lua_getfield(L, -1, name);
-    if (!lua_isfunction(L, -1)) {
-        lua_pop(L, 1);
-        return;
-    }
-    if (number >= 0)
-        lua_pushinteger(L, number);
-    else
-        lua_pushboolean(L, 0);
-    lua_call(L, 1, 0);
-}
-
-/* An instance of our own: what the host sets on its cjson does not reach us,
- * and what we set does not reach the host. */
 void lkat_open_json(lua_State *L)
 {
     lua_getglobal(L, "require");
@@ -109,17 +156,10 @@ void lkat_open_json(lua_State *L)
                    "kataven needs the module 'cjson' for this Lua "
                    "(lua-cjson: apt-get install lua-cjson, or luarocks install lua-cjson):\n%s",
                    lua_tostring(L, -1));
-    lua_getfield(L, -1, "new");
-    if (!lua_isfunction(L, -1))
-        luaL_error(L, "kataven needs lua-cjson 2.1.0 or later: this cjson has no 'new'");
-    lua_call(L, 0, 1);
-    configure(L, "decode_invalid_numbers", -1);
-    configure(L, "decode_max_depth", KAT_JSON_MAX_DEPTH + 1);
-    configure(L, "decode_array_with_array_mt", -1);
-    lua_getfield(L, -1, "null");
+    push_decoder(L, lua_gettop(L));
+    lua_insert(L, -2);
     lua_setfield(L, -4, "null");
-    lua_getfield(L, -1, "decode");
-    lua_pushcclosure(L, decode, 1);
-    lua_setfield(L, -4, "decode");
-    lua_pop(L, 2);
+    lua_insert(L, -2);
+    lua_pushcclosure(L, decode, 2);
+    lua_setfield(L, -2, "decode");
 }

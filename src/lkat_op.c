@@ -18,8 +18,8 @@ static int op_gc(lua_State *L)
     return 0;
 }
 
-/* engine:start(method, url, lines, body | nil, timeout, connectTimeout, direct)
- * -> op | nil, message */
+/* engine:start(method, url, lines, body | nil, timeout, connectTimeout, direct,
+ * turn | nil) -> op | nil, kind, message */
 int lkat_op_start(lua_State *L)
 {
     kat_engine *engine = lkat_engine(L, 1);
@@ -42,11 +42,15 @@ int lkat_op_start(lua_State *L)
      * closed the client: look again. */
     engine = lkat_engine(L, 1);
     problem = engine ? kat_start(engine, op, &request) : "the client is closed";
-    if (!problem)
+    if (!problem) {
+        if (!lua_isnoneornil(L, 9))
+            kat_op_tie(op, lkat_turn(L, 9));
         return 1;
+    }
     lua_pushnil(L);
+    lua_pushstring(L, engine ? "connect" : "orphaned");
     lua_pushstring(L, problem);
-    return 2;
+    return 3;
 }
 
 static int push_finished(lua_State *L, const kat_op *op)
@@ -122,32 +126,47 @@ static void push_headers(lua_State *L, const kat_headers *headers)
     }
 }
 
+static const char *failure_name(const kat_op *op)
+{
+    switch (op->state) {
+    case KAT_ORPHANED:
+        return "orphaned";
+    case KAT_DONE:
+        return kat_kind_name(op->kind);
+    case KAT_CLAIMED:
+        return "claimed";
+    default:
+        return "cancelled";
+    }
+}
+
 /* take() -> status, headers, body | nil, kind, message, sent, status
- * Everything is copied before the attempt is claimed, so that running out of
- * memory here loses nothing that a second call would not find. */
+ * To push may collect garbage, and with it run a finaliser that closes the
+ * client: so the answer is held until it was copied. */
 static int op_take(lua_State *L)
 {
     kat_op *op = check(L);
+    const char *message = kat_op_message(op), *kind = failure_name(op);
+    bool whole = op->state == KAT_DONE && op->kind == KAT_NONE;
 
-    if (op->state == KAT_DONE && op->kind == KAT_NONE) {
-        kat_buf *body = kat_op_body(op);
+    luaL_checkstack(L, 8, "an answer");
+    kat_op_hold(op);
+    if (whole) {
+        const kat_headers *headers = kat_op_headers(op);
+        const kat_buf *body = kat_op_body(op);
 
         lua_pushinteger(L, op->status);
-        push_headers(L, kat_op_headers(op));
+        push_headers(L, headers);
         lua_pushlstring(L, body->len > 0 ? body->data : "", body->len);
-        kat_op_claim(op);
-        return 3;
+    } else {
+        lua_pushnil(L);
+        lua_pushstring(L, kind);
+        lua_pushstring(L, message);
+        lua_pushboolean(L, op->sent);
+        lua_pushinteger(L, op->status);
     }
-    lua_pushnil(L);
-    lua_pushstring(L, op->state == KAT_ORPHANED  ? "orphaned"
-                      : op->state == KAT_DONE    ? kat_kind_name(op->kind)
-                      : op->state == KAT_CLAIMED ? "claimed"
-                                                 : "cancelled");
-    lua_pushstring(L, kat_op_message(op));
-    lua_pushboolean(L, op->sent);
-    lua_pushinteger(L, op->status);
     kat_op_claim(op);
-    return 5;
+    return whole ? 3 : 5;
 }
 
 void lkat_open_op(lua_State *L)

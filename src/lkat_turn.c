@@ -5,15 +5,18 @@
 
 static const char TYPE[] = "kataven.turn";
 
-static kat_turn *check(lua_State *L)
+kat_turn *lkat_turn(lua_State *L, int index)
 {
-    return luaL_checkudata(L, 1, TYPE);
+    return luaL_checkudata(L, index, TYPE);
 }
 
 /* leave(), __gc and __close. Does not raise. */
 static int turn_leave(lua_State *L)
 {
-    kat_turn_leave(check(L), kat_now());
+    kat_turn *turn = lkat_turn(L, 1);
+
+    kat_turn_untie(turn);
+    kat_turn_leave(turn, kat_now());
     return 0;
 }
 
@@ -38,7 +41,7 @@ int lkat_turn_new(lua_State *L)
 /* ask(engine, seconds) -> true when it is this call's turn */
 static int turn_ask(lua_State *L)
 {
-    kat_turn *turn = check(L);
+    kat_turn *turn = lkat_turn(L, 1);
     kat_engine *engine = lkat_engine(L, 2);
     double lease = luaL_checknumber(L, 3);
 
@@ -51,27 +54,36 @@ static int turn_ask(lua_State *L)
 
 static int turn_rest(lua_State *L)
 {
-    kat_turn_rest(check(L), kat_now());
+    kat_turn_rest(lkat_turn(L, 1), kat_now());
     return 0;
 }
 
 static int turn_poke(lua_State *L)
 {
-    kat_turn_poke(check(L));
+    kat_turn_poke(lkat_turn(L, 1));
     return 0;
 }
 
 static int turn_look(lua_State *L)
 {
-    kat_turn_look(check(L));
+    kat_turn_look(lkat_turn(L, 1));
     return 0;
+}
+
+/* isFirst() -> whether it is the first of those that wait */
+static int turn_is_first(lua_State *L)
+{
+    const kat_turn *turn = lkat_turn(L, 1);
+
+    lua_pushboolean(L, turn->state == KAT_TURN_WAITING && turn->gate->waiting.first == turn);
+    return 1;
 }
 
 void lkat_open_turn(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"ask", turn_ask},     {"rest", turn_rest},
                                        {"poke", turn_poke},   {"look", turn_look},
-                                       {"leave", turn_leave}, {NULL, NULL}};
+                                       {"leave", turn_leave}, {"isFirst", turn_is_first}, {NULL, NULL}};
 
     lkat_newtype(L, TYPE, methods, turn_leave);
 }

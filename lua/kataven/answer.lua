@@ -61,8 +61,10 @@ function answer.array(response)
         return {}
     end
     for index, item in ipairs(read.value) do
-        if type(item) ~= "table" then
-            return nil, ("item %d of the array is %s where an object is promised"):format(index, check.kind(item))
+        -- An empty array cannot be told from an empty object here.
+        if type(item) ~= "table" or item[1] ~= nil then
+            return nil, ("item %d of the array is %s where an object is promised"):format(
+                index, type(item) == "table" and "an array" or check.kind(item))
         end
     end
     return read.value
@@ -77,13 +79,15 @@ function answer.object(response)
     return read.value
 end
 
---- DELETE, where a body is not promised: the object that came, or true.
+--- DELETE, where a body is not promised: the object that came, or true. What
+--- means to be an object or an array, and is none that can be read, is refused.
 function answer.objectOrTrue(response)
-    local read = answer.read(response)
+    local read = answer.read(response, true)
     if read.form == "json" and read.top == "{" then
         return read.value
     elseif read.form == "empty" or read.form == "text" or read.value == core.null
-        or type(read.value) == "boolean" then
+        or type(read.value) == "boolean"
+        or read.form == "broken" and not response.body:find("^%s*[%[{]") then
         return true
     end
     return nil, ("the answer is %s where a JSON object or nothing is promised"):format(found(read))

@@ -60,6 +60,9 @@ end
 -- Waits until a time, or until the call must end: true then.
 local function waitUntil(self, time)
     local client = self.client
+    if stopped(self) then
+        return true
+    end
     while time - client.now() > ROUNDING do
         if wait(self, time - client.now(), bell(self)) then
             return true
@@ -69,6 +72,19 @@ local function waitUntil(self, time)
         client.engine:step()
     end
     return stopped(self) ~= nil
+end
+
+-- A call whose transport or wait raised, or whose coroutine was dropped, is out
+-- of our sight and keeps its turn until it is collected. So the first in line
+-- helps the collector along, a little each time it looks. Where one cannot ask
+-- whether the host has stopped its collector (5.1, LuaJIT), it is let alone.
+local canAsk, running = pcall(collectgarbage, "isrunning")
+canAsk = canAsk and type(running) == "boolean"
+
+local function nudgeCollector(turn)
+    if canAsk and turn:isFirst() and collectgarbage "isrunning" then
+        collectgarbage("step", 100)
+    end
 end
 
 -- Takes a turn in the queue. Gives an error when the call must end first.
@@ -90,6 +106,7 @@ local function takeTurn(self)
             return failures.new(self, stopped(self), "ended while it waited for its turn; nothing was sent")
         end
         client.engine:step()
+        nudgeCollector(self.turn)
         pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
     end
 end
@@ -162,7 +179,7 @@ local function send(self)
         body = self.body,
         timeout = timeout,
         connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
-    }, waiter)
+    }, waiter, own and self.turn or nil)
     if own then
         return response, problem
     end
@@ -190,7 +207,13 @@ local function attempt(self)
     local start = client.now()
     self.attempts = self.attempts + 1
     logEvent(self, { event = "request" })
-    local response, problem = send(self)
+    local response, problem
+    if stopped(self) then -- by the log
+        problem = { kind = "cancelled", sent = false }
+        self.attempts = self.attempts - 1
+    else
+        response, problem = send(self)
+    end
     self.turn:rest()
     local elapsed = client.now() - start
     if response then

@@ -41,23 +41,36 @@ function check.describe(value)
     return check.kind(value)
 end
 
--- The number of single-letter edits that make one word of the other.
+--- A name that a user gave, in quotes; not where it is a credential that slipped
+--- into its place.
+---@param name string
+---@return string
+function check.name(name)
+    if looksSecret(name) then
+        return "(a credential, not shown)"
+    end
+    return '"' .. (#name > LONGEST_SHOWN and name:sub(1, LONGEST_SHOWN) .. "..." or name) .. '"'
+end
+
+-- The number of edits that make one word of the other: a letter more, less or
+-- changed, or two neighbours swapped.
 local function distance(a, b)
-    local row = {}
+    local rows = { [0] = {} }
     for j = 0, #b do
-        row[j] = j
+        rows[0][j] = j
     end
     for i = 1, #a do
-        local diagonal = row[0]
-        row[0] = i
+        local row = { [0] = i }
+        rows[i] = row
         for j = 1, #b do
-            local above = row[j]
-            local cost = a:byte(i) == b:byte(j) and 0 or 1
-            row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + cost)
-            diagonal = above
+            local same = a:byte(i) == b:byte(j)
+            row[j] = math.min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (same and 0 or 1))
+            if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+                row[j] = math.min(row[j], rows[i - 2][j - 2] + 1)
+            end
         end
     end
-    return row[#b]
+    return rows[#a][#b]
 end
 
 -- Spellings that differ in case or underscores only are the same word.
@@ -71,7 +84,7 @@ end
 ---@param known string[]
 ---@return string?
 function check.nearest(name, known)
-    if type(name) ~= "string" then
+    if type(name) ~= "string" or #name > LONGEST_SHOWN then
         return nil
     end
     local word = plain(name)
@@ -103,7 +116,7 @@ function check.unknown(given, known, what)
             if type(key) ~= "string" then
                 return ("unknown %s: the key %s; %s"):format(what, check.describe(key), hint)
             end
-            return ('unknown %s "%s"; %s'):format(what, key, hint)
+            return ("unknown %s %s; %s"):format(what, check.name(key), hint)
         end
     end
     return nil

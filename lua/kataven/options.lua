@@ -11,6 +11,9 @@ local options = {}
 local DEFAULT_BASE_URL = "https://api.kataven.ai/v1"
 local RETRY_DEFAULTS = { max = 3, baseDelay = 0.5, maxDelay = 8, maxWait = 60 }
 local RETRY_KNOWN = { "max", "baseDelay", "maxDelay", "maxWait" }
+local PROXY_SCHEMES = {
+    http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true,
+}
 local CALL_KNOWN = { "timeout", "deadline", "retry", "headers", "cancel" }
 --- The names of all options of `kataven.new`.
 options.CLIENT_KNOWN = {
@@ -49,16 +52,14 @@ end
 function options.retryPolicy(base, retry)
     if retry == nil then
         return base
-    elseif retry == false then
-        return { max = 0, baseDelay = 0, maxDelay = 0, maxWait = 0 }
     elseif retry == true then
         return base.max > 0 and base or RETRY_DEFAULTS
+    elseif retry == false then
+        retry = { max = 0 } -- the delays stay, for a call that sets a max of its own
     end
-    -- A client without retries leaves nothing to lay a table over.
-    local under = base.max > 0 and base or RETRY_DEFAULTS
     local policy = {}
     for _, name in ipairs(RETRY_KNOWN) do
-        policy[name] = retry[name] == nil and under[name] or retry[name]
+        policy[name] = retry[name] == nil and base[name] or retry[name]
     end
     return policy
 end
@@ -108,7 +109,9 @@ local function keyProblem(key, accountId)
     elseif check.hasControl(key) then
         return key:find("[\r\n]$") and "apiKey ends with a line break: was it read from a file? Trim it first"
             or "apiKey holds a control character"
-    elseif key:find("^%s*pk_live_") then
+    elseif key:find("^%s") or key:find("%s$") then
+        return "apiKey begins or ends with a blank; trim it first"
+    elseif key:find("^pk_live_") then
         return "apiKey is a widget key (pk_live_...), which is public and no credential; "
             .. "pass the account's secret key (sk_live_...)"
     elseif key:find("^eyJ") and accountId == nil then
@@ -140,8 +143,11 @@ local function proxyProblem(proxy)
         return nil
     elseif type(proxy) ~= "string" then
         return ("proxy must be a URL, or false for none, got %s"):format(check.kind(proxy))
-    elseif proxy == "" or proxy:find("[%s%z\1-\31\127]") then
-        return "proxy must be a URL such as http://127.0.0.1:3128 (false means none)"
+    end
+    local scheme = proxy:match("^(.-)://") or "http"
+    if proxy == "" or proxy:find("[%s%z\1-\31\127]") or not PROXY_SCHEMES[scheme:lower()] then
+        return "proxy must be a URL such as http://127.0.0.1:3128 (http, https, socks4, socks4a, socks5 or socks5h; "
+            .. "false means none)"
     end
 end
 

@@ -4,6 +4,7 @@ local answer = require "kataven.answer"
 local check = require "kataven.check"
 local core = require "kataven.core"
 local options = require "kataven.options"
+local redact = require "kataven.redact"
 
 ---@class kataven.RequestOptions: kataven.CallOptions
 ---@field path string the specification's path, such as "/api/v1/widget-keys"
@@ -59,8 +60,8 @@ local function queryText(query)
         for _, value in ipairs(valuesOf(query[name]) or { query[name] }) do
             local text = queryValue(value)
             if not text then
-                return nil, ("query[%q] must be a string, a number, a boolean or an array of them, got %s"):format(
-                    name, check.describe(value))
+                return nil, ("query[%s] must be a string, a number, a boolean or an array of them, got %s"):format(
+                    check.name(name), check.describe(value))
             end
             parts[#parts + 1] = core.escape(name) .. "=" .. core.escape(text)
         end
@@ -76,6 +77,7 @@ local function bodyText(body)
     end
     local text, place, why = core.encode(body)
     if not text then
+        place = redact.keys(place)
         return nil, ("body%s %s"):format(place ~= "" and (place:sub(1, 1) == "[" and "" or ".") .. place or "", why)
     end
     return text
@@ -113,6 +115,9 @@ function request.read(given)
     spec.body, problem = bodyText(given.body)
     if problem then
         return nil, problem
+    end
+    if spec.body and spec.method == "HEAD" then
+        return nil, "a HEAD request has no body: leave body out, or use another method"
     end
     local path, query = given.path:match("^([^?]*)%??(.*)$")
     if given.query ~= nil then

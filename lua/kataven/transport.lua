@@ -58,13 +58,14 @@ end
 
 ---@param request kataven.Request
 ---@param wait fun(seconds: number, fd?: integer): boolean?
+---@param turn? userdata the client's own: rests when the attempt ends, whatever becomes of its caller
 ---@return kataven.Response?
 ---@return kataven.Failure?
-function Curl:send(request, wait)
-    local op, problem = self.engine:start(request.method, request.url, linesFor(self, request.headers),
-        request.body, request.timeout, request.connectTimeout, self.direct)
+function Curl:send(request, wait, turn)
+    local op, kind, problem = self.engine:start(request.method, request.url, linesFor(self, request.headers),
+        request.body, request.timeout, request.connectTimeout, self.direct, turn)
     if not op then
-        return nil, { kind = "connect", message = problem, sent = false }
+        return nil, { kind = kind, message = problem, sent = false }
     end
     if wait == core.wait then
         -- A host that may be blocked: the core waits by itself. It comes back

@@ -138,22 +138,21 @@ static void the_bell_rings_for_whoever_waits_next(void **state)
 static void a_turn_that_was_poked_rings_too(void **state)
 {
     fixture *f = *state;
-    kat_turn a = {0}, b = {0};
+    kat_turn *a = &f->turns[0], *b = &f->turns[1];
     int fd = descriptor(f);
 
-    kat_turn_enter(kat_engine_gate(f->engine), &a);
-    kat_turn_enter(kat_engine_gate(f->engine), &b);
-    kat_turn_poke(&a);
-    kat_turn_poke(&b);
+    kat_turn_enter(kat_engine_gate(f->engine), a);
+    kat_turn_enter(kat_engine_gate(f->engine), b);
+    kat_turn_poke(a);
+    kat_turn_poke(b);
     kat_settle(f->engine);
     assert_true(readable(fd, 0));
-    kat_turn_look(&a);
+    kat_turn_look(a);
     kat_settle(f->engine);
     assert_true(readable(fd, 0));
-    kat_turn_leave(&b, 0);
+    kat_turn_leave(b, 0);
     kat_settle(f->engine);
     assert_false(readable(fd, 0));
-    kat_turn_leave(&a, 0);
 }
 
 static void say_goodbye(server *s, conn *c)

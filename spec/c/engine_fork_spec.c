@@ -135,13 +135,12 @@ static void a_fork_in_flight_leaves_the_parent_alone(void **state)
     static int (*const children[])(fixture *) = {child_finds_orphans, child_releases, child_cancels,
                                                  child_closes, child_asks_for_the_descriptor};
     fixture *f = *state;
-    kat_turn turns[4] = {0};
     int fd = kat_fd(f->engine);
     size_t i;
 
-    for (i = 0; i < COUNT(turns); i++) { /* all that there are */
-        kat_turn_enter(kat_engine_gate(f->engine), &turns[i]);
-        assert_true(kat_turn_ask(&turns[i], 100, kat_now()));
+    for (i = 0; i < COUNT(f->turns); i++) { /* all that there are */
+        kat_turn_enter(kat_engine_gate(f->engine), &f->turns[i]);
+        assert_true(kat_turn_ask(&f->turns[i], 100, kat_now()));
     }
     server_does(&f->server, hold_the_slow);
     start(f, &f->ops[1], (ask){.path = "/fast"});
@@ -159,20 +158,18 @@ static void a_fork_in_flight_leaves_the_parent_alone(void **state)
     check_answer(&f->ops[0], 200, "slow");
     check_answer(&f->ops[1], 200, OK);
     assert_int_equal(kat_fd(f->engine), fd);
-    for (i = 0; i < COUNT(turns); i++) {
-        assert_int_equal(turns[i].state, KAT_TURN_HELD);
-        kat_turn_leave(&turns[i], 0);
-    }
+    for (i = 0; i < COUNT(f->turns); i++)
+        assert_int_equal(f->turns[i].state, KAT_TURN_HELD);
 }
 
 /* In a child, whose own work is then what must not be seen in the parent. */
 static int child_leaves_an_answer(fixture *f)
 {
-    kat_op op;
+    kat_op *op = &f->ops[3];
     double limit = kat_now() + PATIENCE_S;
 
-    EXPECT(start_on(f->engine, f, &op, (ask){0}) == NULL);
-    while (op.state == KAT_ACTIVE && kat_now() < limit)
+    EXPECT(start_on(f->engine, f, op, (ask){0}) == NULL);
+    while (op->state == KAT_ACTIVE && kat_now() < limit)
         kat_poll(f->engine, 1);
     kat_fd(f->engine);
     kat_prepare_wait(f->engine, NULL, 1, true); /* rings, and is not heard */

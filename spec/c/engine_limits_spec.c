@@ -70,6 +70,24 @@ static void send_interim_answers_without_end(server *s, conn *c)
     hang_up(s, c, false);
 }
 
+static void send_one_line_without_end(server *s, conn *c)
+{
+    say(c, "HTTP/1.1 200 OK\r\nX-Long: ");
+    while (say_bytes(c, filler, 1000))
+        continue;
+    hang_up(s, c, false);
+}
+
+/* libcurl has a limit of its own for a line, and calls it out of memory. */
+static void a_header_line_has_a_limit(void **state)
+{
+    fixture *f = *state;
+
+    memset(filler, 'x', sizeof filler);
+    server_does(&f->server, send_one_line_without_end);
+    check_failure(run(f, (ask){0}), KAT_TOO_LARGE, true, "header line");
+}
+
 static void headers_have_a_limit(void **state)
 {
     fixture *f = *state;
@@ -112,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE(a_body_has_a_limit),
+        FIXTURE(a_header_line_has_a_limit),
         FIXTURE(headers_have_a_limit),
         FIXTURE(every_request_has_limits_of_its_own),
     };

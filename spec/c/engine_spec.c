@@ -101,6 +101,37 @@ static void a_head_of_something_large(void **state)
     assert_string_equal(header_of(op, "content-length"), "123456789");
 }
 
+static bool asked_leave;
+
+/* Refuses at the first bytes, whatever is still to come. */
+static void refuse_early(server *s, conn *c)
+{
+    (void)s;
+    if (c->requests > 1)
+        return;
+    asked_leave = strstr(c->text, "Expect") != NULL;
+    answer(c, "413 Content Too Large", "", "no");
+}
+
+/* libcurl would ask leave for a large body, and wait a second for it. An
+ * answer that comes before the body is through is one all the same. */
+static void a_large_body_is_sent_at_once(void **state)
+{
+    const size_t size = 8 * 1024 * 1024; /* more than the sockets hold */
+    fixture *f = *state;
+    char *body = malloc(size + 1);
+
+    memset(body, 'x', size);
+    body[size] = '\0';
+    f->server.raw = true; /* nobody has connected yet */
+    server_does(&f->server, refuse_early);
+    asked_leave = true;
+    run(f, (ask){.method = "POST", .body = body});
+    free(body);
+    check_answer(&f->ops[0], 413, "no");
+    assert_false(asked_leave);
+}
+
 static void connections_are_kept(void **state)
 {
     fixture *f = *state;
@@ -258,6 +289,7 @@ int main(void)
         FIXTURE(bodies_and_methods),
         FIXTURE(a_pooled_handle_forgets),
         FIXTURE(a_head_of_something_large),
+        FIXTURE(a_large_body_is_sent_at_once),
         FIXTURE(connections_are_kept),
         FIXTURE(an_idle_connection_that_was_closed_is_replaced),
         FIXTURE(interim_answers_chunks_and_trailers),

@@ -123,10 +123,12 @@ static void an_unknown_one_is_refused(void **state)
 
 static void one_for_another_host_is_refused(void **state)
 {
-    kat_ca fallback = {.path = peer.dir, .fallback = peer.certificate};
+    fixture *f = *state;
+    kat_ca fallback = {.file = peer.certificate, .fallback = peer.certificate};
 
-    check_trust(*state, (kat_ca){.file = peer.certificate}, "https://localhost", KAT_TLS, false);
-    check_trust(*state, fallback, "https://localhost", KAT_TLS, false);
+    check_trust(f, (kat_ca){.file = peer.certificate}, "https://localhost", KAT_TLS, false);
+    check_trust(f, fallback, "https://localhost", KAT_TLS, false);
+    assert_false(f->ops[0].slot->tried); /* the bundle could not help */
 }
 
 /* One that was appended to the bundle alone: the directory does not know it,

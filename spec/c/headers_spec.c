@@ -99,6 +99,11 @@ static void trailers_are_dropped(void **state)
 {
     (void)state;
     check(LINES("HTTP/1.1 200 OK", "A: 1", "", "X-Trailer: 2", "A: 3", " 4"), "a=1");
+    /* One that looks like a status line begins nothing. */
+    check(LINES("HTTP/1.1 200 OK", "A: 1", "", "HTTP/1.1 200 OK", "A: 2", "", "A: 3"), "a=1");
+    check(LINES("HTTP/1.1 103 Early Hints", "A: 0", "", "HTTP/1.1 200 OK", "A: 1", "",
+                "HTTP/1.1 103 Early Hints", "A: 2", ""),
+          "a=1");
 }
 
 static void garbage_does_no_harm(void **state)

@@ -108,9 +108,11 @@ static void maybe_applied_by_status(void **state)
             fail_msg("status %d", status);
         if (kat_maybe_applied(&write, true) != (lost || fine))
             fail_msg("status %d, refused", status);
-        /* Cut short, or too large: the same as refused. */
-        write.kind = KAT_CONNECTION;
+        write.kind = KAT_TOO_LARGE; /* it came, and was not taken: refused */
         if (kat_maybe_applied(&write, false) != (lost || fine))
+            fail_msg("status %d, too large", status);
+        write.kind = KAT_CONNECTION; /* half an answer is none, whatever it began with */
+        if (!kat_maybe_applied(&write, false))
             fail_msg("status %d, cut", status);
     }
 }

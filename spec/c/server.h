@@ -75,14 +75,15 @@ static inline bool say(conn *c, const char *text)
     return say_bytes(c, text, strlen(text));
 }
 
-/* A whole answer; `more` are header lines with their ends, or "". */
+/* A whole answer; `more` are header lines with their ends, or "". A body after
+ * HEAD would be taken for the next answer. */
 static inline void answer(conn *c, const char *status, const char *more, const char *body)
 {
     char head[1024];
 
     snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s\r\n", status,
              strlen(body), more);
-    if (say(c, head))
+    if (say(c, head) && strncmp(c->text, "HEAD ", 5) != 0)
         say(c, body);
 }
 
