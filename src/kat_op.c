@@ -134,8 +134,9 @@ void kat_op_finish(kat_op *op, CURLcode code)
         op->engine->bundle = true;
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
     op->sent = slot->prereqs > 0;
-    op->kind =
-        slot->kind != KAT_NONE ? slot->kind : kat_kind_from_curl(code, op->sent, slot->error);
+    op->kind = slot->kind;
+    if (op->kind == KAT_NONE)
+        op->kind = kat_kind_from_curl((int)code, op->sent, slot->error);
     /* After an interim answer (100, 103) that nothing followed, libcurl still
      * names that; but what became of the request is then unknown. */
     if (op->sent && (status >= 200 || op->kind == KAT_NONE))
@@ -244,6 +245,7 @@ void kat_op_release(kat_op *op)
 
 void kat_op_tie(kat_op *op, kat_turn *turn)
 {
+    kat_turn_untie(turn); /* an earlier attempt must not end the later one's turn */
     op->turn = turn;
     turn->op = op;
 }

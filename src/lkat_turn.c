@@ -81,9 +81,9 @@ static int turn_is_first(lua_State *L)
 
 void lkat_open_turn(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"ask", turn_ask},     {"rest", turn_rest},
-                                       {"poke", turn_poke},   {"look", turn_look},
-                                       {"leave", turn_leave}, {"isFirst", turn_is_first}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"ask", turn_ask},     {"rest", turn_rest},        {"poke", turn_poke}, {"look", turn_look},
+        {"leave", turn_leave}, {"isFirst", turn_is_first}, {NULL, NULL}};
 
     lkat_newtype(L, TYPE, methods, turn_leave);
 }

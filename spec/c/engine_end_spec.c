@@ -153,6 +153,26 @@ static void a_turn_ends_with_its_operation(void **state)
     }
 }
 
+/* A second attempt in the same turn: what is left of the first ends nothing. */
+static void the_last_attempt_has_the_turn(void **state)
+{
+    fixture *f = *state;
+    kat_turn *turn = &f->turns[0];
+
+    server_does(&f->server, hold_the_slow);
+    kat_turn_enter(kat_engine_gate(f->engine), turn);
+    assert_true(kat_turn_ask(turn, 100, kat_now()));
+    start(f, &f->ops[0], (ask){.path = "/slow"});
+    kat_op_tie(&f->ops[0], turn);
+    start(f, &f->ops[1], (ask){.path = "/slow"});
+    kat_op_tie(&f->ops[1], turn);
+    kat_op_release(&f->ops[0]);
+    assert_int_equal(turn->state, KAT_TURN_HELD);
+    assert_ptr_equal(turn->op, &f->ops[1]);
+    kat_op_release(&f->ops[1]);
+    assert_int_equal(turn->state, KAT_TURN_RESTING);
+}
+
 /* A turn that goes first, or is given back first, is left alone afterwards. */
 static void a_turn_may_go_before_its_operation(void **state)
 {
@@ -264,6 +284,7 @@ int main(void)
         FIXTURE(holding_changes_nothing_else),
         FIXTURE(a_turn_ends_with_its_operation),
         FIXTURE(a_turn_may_go_before_its_operation),
+        FIXTURE(the_last_attempt_has_the_turn),
         FIXTURE(quitting_wakes_whoever_waits),
         FIXTURE(an_engine_that_did_nothing_closes),
         FIXTURE(loopback_takes_no_proxy),
