@@ -102,10 +102,12 @@ local function newInside(o)
             end
         end
     end
-    if not o.transport then
+    -- A transport may want to send through the client's own one, to record it.
+    local over = o.transport and check.callable(o.transport.over)
+    if over or not o.transport then
         inside.curl = transport.new(inside.engine, { direct = o.direct, watcher = inside.watcher })
     end
-    inside.transport = o.transport or inside.curl
+    inside.transport = over and o.transport:over(inside.curl) or o.transport or inside.curl
     return inside
 end
 

@@ -26,11 +26,15 @@ local function normalByte(hex)
     return char:find("^[A-Za-z0-9._~-]$") and char or "%" .. hex:upper()
 end
 
-local function normalPercent(text)
+--- A path or query with its percent-encoding in normal form. A masked secret
+--- that a replay's client was given, and encodes in turn, reads as it was recorded.
+---@param text string
+---@return string
+function canon.percent(text)
     if not text:find("%", 1, true) then
         return text
     end
-    return (text:gsub("%%(%x%x)", normalByte))
+    return (text:gsub("%%(%x%x)", normalByte):gsub("%%5Bredacted%%5D", redact.MASK))
 end
 
 --- The pairs of a query in bytewise order, `&` between them.
@@ -40,7 +44,7 @@ end
 function canon.query(query, scrub)
     local pairsOf = {}
 
-    for pair in scrub(normalPercent(query)):gmatch("[^&]+") do
+    for pair in scrub(canon.percent(query)):gmatch("[^&]+") do
         pairsOf[#pairsOf + 1] = pair
     end
     table.sort(pairsOf)
@@ -109,7 +113,7 @@ function canon.of(request, query, names, scrub)
 
     return {
         method = request.method,
-        path = scrub(normalPercent(request.path)),
+        path = scrub(canon.percent(request.path)),
         query = canon.query(query, scrub),
         headers = canon.headers(request.headers, names, scrub),
         body = body,
