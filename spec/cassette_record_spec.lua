@@ -48,7 +48,8 @@ describe("a recording", function()
         end)
 
         local function hold(mode, plan, options)
-            local cassette = kataven.cassette.open(path, { mode = mode, matchHeaders = options and options.matchHeaders })
+            local names = options and options.matchHeaders
+            local cassette = kataven.cassette.open(path, { mode = mode, matchHeaders = names })
             local notes, note, log = talk.notes()
             local client = kataven.new { apiKey = hub.apiKey, baseUrl = hub.url, transport = cassette, log = log }
             talk.withHub(client, note, plan)
@@ -184,7 +185,8 @@ describe("a recording", function()
         end
 
         local function response(status, body, headers)
-            return { { read = "request" }, { send = servers.answer { status = status, body = body, headers = headers } } }
+            local bytes = servers.answer { status = status, body = body, headers = headers }
+            return { { read = "request" }, { send = bytes } }
         end
 
         it("plays lost answers, cut ones, garbage and refusals", function()

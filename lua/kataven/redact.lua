@@ -205,7 +205,8 @@ function redact.keys(text)
         local form = ENCODED_KEYS[i]
 
         if text:find(form, 1, true) then
-            text = text:gsub("%w*" .. form .. "%w*=*", MASK)
+            text = text:gsub("%w*" .. form .. "%w*=*", MASK):gsub("(%[redacted%])%%3[Dd]", "%1"):gsub(
+                "(%[redacted%])%%3[Dd]", "%1")
         end
     end
     return text

@@ -37,6 +37,41 @@ function canon.percent(text)
     return (text:gsub("%%(%x%x)", normalByte):gsub("%%5Bredacted%%5D", redact.MASK))
 end
 
+-- A part of a path or query that was encoded twice, by percent signs or as JSON
+-- before them, without its secrets; nil
+-- where it has none.
+local function hideInner(part, scrub)
+    local inner = (part:find("%25", 1, true) or part:find("%5C", 1, true)) and canon.decode(part)
+    local hidden = inner and scrub(inner)
+
+    if hidden ~= inner then
+        return (core.escape(hidden):gsub("%%5Bredacted%%5D", redact.MASK))
+    end
+end
+
+--- A text without its percent-encoding.
+---@param text string
+---@return string
+function canon.decode(text)
+    return (text:gsub("%%(%x%x)", function(hex)
+        return string.char(tonumber(hex, 16))
+    end))
+end
+
+--- A path or query in normal form, its secrets hidden.
+---@param text string
+---@param scrub kataven.cassette.Scrub
+---@return string
+function canon.hide(text, scrub)
+    text = scrub(canon.percent(text))
+    if text:find("%25", 1, true) or text:find("%5C", 1, true) then
+        text = text:gsub("[^/&=]+", function(part)
+            return hideInner(part, scrub)
+        end)
+    end
+    return text
+end
+
 --- The pairs of a query in bytewise order, `&` between them.
 ---@param query string without the question mark
 ---@param scrub kataven.cassette.Scrub
@@ -44,7 +79,7 @@ end
 function canon.query(query, scrub)
     local pairsOf = {}
 
-    for pair in scrub(canon.percent(query)):gmatch("[^&]+") do
+    for pair in canon.hide(query, scrub):gmatch("[^&]+") do
         pairsOf[#pairsOf + 1] = pair
     end
     table.sort(pairsOf)
@@ -113,7 +148,7 @@ function canon.of(request, query, names, scrub)
 
     return {
         method = request.method,
-        path = scrub(canon.percent(request.path)),
+        path = canon.hide(request.path, scrub),
         query = canon.query(query, scrub),
         headers = canon.headers(request.headers, names, scrub),
         body = body,

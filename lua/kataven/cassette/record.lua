@@ -85,8 +85,8 @@ local function putAnswer(fields, request, response, scrub)
 end
 
 local function requestOf(request, names, scrub)
-    local fields = { method = request.method, path = scrub(canon.percent(request.path)) }
-    local query = scrub(canon.percent(canon.queryOf(request.url)))
+    local fields = { method = request.method, path = canon.hide(request.path, scrub) }
+    local query = canon.hide(canon.queryOf(request.url), scrub)
     local wanted, headers = {}, {}
 
     if query ~= "" then

@@ -6,6 +6,7 @@
 --- fails with it before anything is sent, as does `assertDone`.
 
 local base64 = require "kataven.base64"
+local canon = require "kataven.cassette.canon"
 local core = require "kataven.core"
 local file = require "kataven.cassette.file"
 local json = require "kataven.cassette.json"
@@ -42,6 +43,8 @@ local function entryOf(interaction)
         parts[#parts + 1] = part
         parts[#parts + 1] = #part % 4 == 0 and base64.decode(part) or nil
     end)
+    -- What was encoded twice is looked through as well.
+    parts[#parts + 1] = canon.decode(table.concat(parts, "\n"))
     return {
         text = "    " .. text:gsub("\n$", ""):gsub("\n", "\n    "),
         probe = table.concat(parts, "\n"),

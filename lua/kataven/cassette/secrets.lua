@@ -2,6 +2,7 @@
 --- that went either way. What is to be saved is cleaned of them, and then looked
 --- through once more. They live in closures only, so that no dump shows them.
 
+local canon = require "kataven.cassette.canon"
 local json = require "kataven.cassette.json"
 local redact = require "kataven.redact"
 
@@ -17,12 +18,6 @@ local KEY = "[sp]k_live_[A-Za-z0-9_-]+"
 ---@field answer kataven.cassette.Scrub for what came: a token reads as it does in errors
 ---@field count fun(): integer how many are known
 ---@field find fun(text: string, first: integer): string|nil what the first found is, of those from `first` on
-
-local function unpercent(text)
-    return (text:gsub("%%(%x%x)", function(hex)
-        return string.char(tonumber(hex, 16))
-    end))
-end
 
 -- Shows every string in a decoded JSON value, names included.
 local function eachString(value, visit)
@@ -60,7 +55,7 @@ function secrets.new()
     local function learnText(text)
         learnKeys(text)
         if text:find("%", 1, true) then
-            learnKeys(unpercent(text))
+            learnKeys(canon.decode(text))
         end
         if text:find("\\", 1, true) then
             eachString(json.decodeExact(text), learnKeys)
