@@ -53,7 +53,8 @@ describe("a replay", function()
                     .. '"error":{"kind":"connect","delay":2}},'
                     .. '{"request":{"method":"GET","path":"/api/v1/widget-keys"},'
                     .. '"error":{"kind":"timeout","sent":true}},'
-                    .. '{"request":{"method":"GET","path":"/api/v1/widget-keys"},"response":{"status":200,"json":[]}}]}',
+                    .. '{"request":{"method":"GET","path":"/api/v1/widget-keys"},'
+                    .. '"response":{"status":200,"json":[]}}]}',
                 '{"version":1,"interactions":[{"request":{"method":"GET","path":"//127.0.0.1:9/x"},'
                     .. '"response":{"status":200}}]}',
                 '{"version":1,"interactions":[{"url":"http://127.0.0.1:9/"}]}',
