@@ -3,8 +3,9 @@
 
 local child = {}
 
--- The interpreter that runs this.
-local function interpreter()
+--- The interpreter that runs this.
+---@return string
+function child.interpreter()
     local index = 0
     while arg and arg[index - 1] do
         index = index - 1
@@ -50,7 +51,7 @@ function child.run(script, environment, launcher)
         words[#words + 1] = name .. "=" .. quote(value)
     end
     words[#words + 1] = launcher and quote(launcher)
-    words[#words + 1] = quote(interpreter()) .. " " .. quote(path) .. " 2>" .. quote(errors)
+    words[#words + 1] = quote(child.interpreter()) .. " " .. quote(path) .. " 2>" .. quote(errors)
 
     local pipe = io.popen(table.concat(words, " "), "r")
     local output = pipe:read("*a")
