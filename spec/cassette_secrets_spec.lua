@@ -115,9 +115,9 @@ local function record(options)
 end
 ]]
 
-    local function run(script, token)
+    local function run(script, token, kill)
         local output, errors = child.run(PREAMBLE .. script, {
-            LD_PRELOAD = watch, WATCH_LOG = log, TOKEN = token, KEY = KEY, OUT = path,
+            LD_PRELOAD = watch, WATCH_LOG = log, WATCH_KILL = kill, TOKEN = token, KEY = KEY, OUT = path,
         })
         assert.equal("", errors)
         return output
@@ -235,6 +235,31 @@ io.write(count)
             local written = read(log)
             assert.is_nil(found(written, part))
             assert.is_nil(found(written, KEY_PART))
+        end
+    end)
+
+    it("anything half-written: who is killed while it saves leaves the old file", function()
+        local handle = assert(io.open(path, "wb"))
+        handle:write "the old one"
+        handle:close()
+        local token, part = next(TOKENS)
+        local output = run([[
+            answer = function()
+                return { status = 201, headers = { ["content-type"] = "application/json" },
+                    body = '{"id":"k1","key":"' .. KEY .. '"}' }
+            end
+            record().widgetKeys.create { name = TOKEN }
+            io.write "still alive"
+        ]], token, "yes")
+        assert.equal("", output)
+        assert.equal("the old one", read(path))
+        local pipe = io.popen(("cat %s.*; rm %s.*"):format(path, path))
+        local temporary = pipe:read "*a"
+        pipe:close()
+        assert.truthy(temporary:find('"name": "', 1, true)) -- it was there, and whole
+        for _, text in ipairs { temporary, read(log) } do
+            assert.is_nil(found(text, part))
+            assert.is_nil(found(text, KEY_PART))
         end
     end)
 

@@ -33,7 +33,7 @@ local widgetKeys = require "kataven.widget_keys"
 ---@field proxy? string|false a URL, or false for none; else the environment's rules
 ---@field caFile? string a bundle of certificates to trust
 ---@field caPath? string a hashed directory of them
----@field transport? kataven.Transport libcurl where not given
+---@field transport? kataven.Transport else the file in KATAVEN_CASSETTE, else libcurl
 ---@field wait? fun(seconds: number, fd?: integer) lets the host's event loop run
 ---@field log? fun(event: kataven.LogEvent)
 

@@ -59,6 +59,8 @@ int rename(const char *from, const char *to)
     if (!real_rename)
         *(void **)&real_rename = dlsym(RTLD_NEXT, "rename");
     keep_file("(renamed)", from);
+    if (getenv("WATCH_KILL"))
+        _exit(9); /* as if it had been killed here */
     return real_rename(from, to);
 }
 
