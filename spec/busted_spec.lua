@@ -80,6 +80,7 @@ describe("kataven.busted", function()
             end)
         ]]
         assert.matches("not ok 1 %- leaves one", output)
+        assert.truthy(output:find(specs .. ":2: " .. path .. ": 1 of 2", 1, true))
         assert.matches("1 of 2 interactions were never played:\n# +%[2%] GET /api/v1/widget%-keys", output)
     end)
 

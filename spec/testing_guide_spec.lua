@@ -1,5 +1,5 @@
--- docs/testing-your-scripts.md, followed to the letter: its files are written, its scripts, specs and commands are run, in
--- order and in a directory of their own. The hub is there for what records, and for nothing else.
+-- docs/testing-your-scripts.md, followed to the letter: its files are written, its scripts, specs and commands are run,
+-- in order and in a directory of their own. The hub is there for what records, and for nothing else.
 
 local child = require "spec.support.child"
 local examples = require "spec.support.examples"

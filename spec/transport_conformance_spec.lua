@@ -1,4 +1,4 @@
--- One list of promises, kept by every transport: libcurl's, the cassette, a recording over libcurl, and one of ten lines.
+-- One list of promises, kept by every transport: libcurl's, the cassette's, a recording's, and one of ten lines.
 
 local base64 = require "kataven.base64"
 local cassette = require "kataven.cassette"
@@ -99,7 +99,7 @@ describe("a transport of ten lines", function()
 
     conformance.run(function(says)
         local canned = {}
-        function canned:send(request, wait)
+        function canned.send(_, request, wait)
             if wait(0.001) then
                 return nil, { kind = "cancelled", message = "cancelled", sent = false }
             elseif says.fault then

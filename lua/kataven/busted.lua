@@ -40,7 +40,8 @@ busted.subscribe({ "test", "start" }, function(element)
             for i = #mine, 1, -1 do
                 local problem = mine[i].cassette:problem()
                 if problem then
-                    busted.fail(problem, 2)
+                    -- At the test's line: none of its statements is to blame.
+                    busted.fail(("%s:%d: %s"):format(element.trace.short_src, element.trace.currentline, problem), 0)
                 end
             end
         end
