@@ -31,6 +31,11 @@ end
 ---@param text string
 ---@return string
 function canon.percent(text)
+    if text:find("[\128-\255]") then
+        text = text:gsub("[\128-\255]", function(char)
+            return ("%%%02X"):format(char:byte())
+        end)
+    end
     if not text:find("%", 1, true) then
         return text
     end

@@ -29,6 +29,33 @@ local KINDS = { connect = true, connection = true, timeout = true, tls = true, t
 
 local COLLECTION = "/api/v1/widget-keys"
 
+-- How deep a body may be nested to be written as JSON: a file has levels of its
+-- own above it, and 128 is the most that is read.
+local DEEPEST = 100
+
+local function isDeep(value, left)
+    if type(value) ~= "table" then
+        return false
+    elseif left == 0 then
+        return true
+    end
+    for _, member in pairs(value) do
+        if isDeep(member, left - 1) then
+            return true
+        end
+    end
+    return false
+end
+
+-- The value of a text that may be written as JSON; nil where it may not.
+local function valueOf(text)
+    local value = json.decodeExact(text)
+
+    if not isDeep(value, DEEPEST) then
+        return value
+    end
+end
+
 -- A header or a message as JSON can hold it: nothing that is not UTF-8.
 local function asText(text)
     return core.encode(text) and text or (text:gsub("[\128-\255]", "?"))
@@ -74,7 +101,7 @@ local function putAnswer(fields, request, response, scrub)
     end
     local value
     if kind:find("^%s*application/json") or kind:find("+json", 1, true) then
-        value = json.decodeExact(body)
+        value = valueOf(body)
     end
     local same = value ~= nil and core.encode(value) == body
     if value ~= nil and (same or isPromised(request, response, value) or hidesKeys(body, scrub)) then
@@ -102,7 +129,7 @@ local function requestOf(request, names, scrub)
     end
     fields.headers = next(headers) and headers or nil
     if request.body and request.body ~= "" then
-        local value = json.decodeExact(request.body)
+        local value = valueOf(request.body)
 
         if value ~= nil then
             fields.json = redact.value(value, scrub)
