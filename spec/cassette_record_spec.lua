@@ -220,8 +220,8 @@ describe("a recording", function()
                 { { read = "request" }, { stall = true } },
                 { { read = "request" }, { stall = true } },
             }, function(keys, note)
-                note(keys.create({ name = "a" }, { timeout = 0.05 }))
-                note(keys.list { deadline = 0.05 })
+                note(keys.create({ name = "a" }, { timeout = 0.2 }))
+                note(keys.list { deadline = 0.2 })
             end)
 
             assert.same({ "TimeoutError", true, 1 }, { live.results[1].extra.name, live.results[1].extra.maybeApplied,

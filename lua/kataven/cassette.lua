@@ -47,6 +47,7 @@ local cassette = {}
 ---@field mode "replay"|"record"|"append" what it does; "once" has become one of them
 ---@field private matcher kataven.cassette.Matcher|nil in a replay
 ---@field private time kataven.cassette.Clock|nil in a replay
+---@field private asRecorded nil|fun(request: kataven.Request): kataven.Request in a replay with `redact`
 ---@field private recorder kataven.cassette.Recorder|nil in a recording
 local Cassette = {}
 Cassette.__index = Cassette
