@@ -88,8 +88,9 @@ describe("kataven.cassette", function()
 
             assert.matches('unknown option "matchheaders"; did you mean "matchHeaders"%?',
                 raised(function() cassette.open(path, { matchheaders = {} }) end))
-            assert.matches('unknown option "redact"', raised(function() cassette.open(path, { redact = print }) end))
-            assert.matches('unknown option: the key a number %(1%); known are allowRepeats, match, matchHeaders, mode',
+            assert.matches('unknown option "redac"; did you mean "redact"%?',
+                raised(function() cassette.open(path, { redac = print }) end))
+            assert.matches('key a number %(1%); known are allowRepeats, match, matchHeaders, mode, redact$',
                 raised(function() cassette.open(path, { "replay" }) end))
         end)
 
@@ -106,6 +107,7 @@ describe("kataven.cassette", function()
             assert.matches("matchHeaders%[2%] must be a header's name, got a", problem { matchHeaders = { "X", 5 } })
             assert.matches("matchHeaders%[1%] must be a header's name", problem { matchHeaders = { "X: y" } })
             assert.matches("match must be a function %(request, recorded%), got a table", problem { match = {} })
+            assert.matches("redact must be a function %(interaction%), got a b", problem { redact = true })
             assert.matches("allowRepeats must be a boolean, got a number", problem { allowRepeats = 1 })
             assert.matches("path must be the name of a cassette file, got nothing",
                 raised(function() cassette.open() end))
@@ -113,7 +115,7 @@ describe("kataven.cassette", function()
             assert.matches("call it with a dot", raised(function() cassette:open(path) end))
         end)
 
-        it("knows the replay mode only, from the option and the environment", function()
+        it("takes its mode from the option, and that from the environment", function()
             local path = fileOf()
             local function openIt(mode)
                 local c = cassette.open(path, { mode = mode }) -- no tail call: 5.1 forgets its line
@@ -122,24 +124,44 @@ describe("kataven.cassette", function()
 
             assert.equal("replay", openIt().mode)
             assert.equal("replay", openIt("replay").mode)
-            assert.matches('mode must be "replay", got .-record', raised(function() openIt("record") end))
-            assert.matches('mode must be "replay", got a number', raised(function() openIt(1) end))
+            assert.equal("record", openIt("record").mode)
+            assert.equal("append", openIt("append").mode)
+            assert.equal("replay", openIt("once").mode)
+            local WANTED = 'mode must be "replay", "record", "append" or "once", got '
+            assert.truthy(raised(function() openIt("rewind") end):find(WANTED .. 'a string ("rewind")', 1, true))
+            assert.truthy(raised(function() openIt(1) end):find(WANTED .. "a number (1)", 1, true))
 
             environment.KATAVEN_CASSETTE_MODE = "replay"
-            assert.equal("replay", openIt().mode)
+            assert.equal("replay", openIt("record").mode)
+            environment.KATAVEN_CASSETTE_MODE = "record"
+            assert.equal("record", openIt("replay").mode)
             environment.KATAVEN_CASSETTE_MODE = ""
             assert.equal("replay", openIt().mode)
-            environment.KATAVEN_CASSETTE_MODE = "once"
-            assert.matches('variable KATAVEN_CASSETTE_MODE must be "replay", got "once"',
+            environment.KATAVEN_CASSETTE_MODE = "rewind"
+            assert.matches('variable KATAVEN_CASSETTE_MODE must be "replay", .-, got "rewind"',
                 raised(function() openIt() end))
+        end)
+
+        it("only replays where CI is true", function()
+            local path = fileOf()
+
             environment.CI = "true"
-            assert.equal("replay", openIt().mode)
+            for _, mode in ipairs { "record", "append", "once" } do
+                environment.KATAVEN_CASSETTE_MODE = mode
+                assert.equal("replay", cassette.open(path, { mode = mode }).mode)
+            end
+            assert.matches("with CI=true nothing is recorded",
+                raised(function() cassette.open("/nonexistent/x.json", { mode = "record" }) end))
         end)
 
         it("says that there is no file, and what to do", function()
             assert.matches('there is no cassette "/nonexistent/x%.json"%. A replay never goes to the network',
                 raised(function() cassette.open("/nonexistent/x.json") end))
             assert.matches("cannot read the cassette: ", raised(function() cassette.open("/") end))
+            for _, mode in ipairs { "record", "append", "once" } do
+                assert.matches('cannot record: there is no directory "/nonexistent"',
+                    raised(function() cassette.open("/nonexistent/x.json", { mode = mode }) end))
+            end
         end)
 
         it("names the file and the place of what is wrong in it", function()

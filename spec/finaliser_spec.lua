@@ -26,7 +26,8 @@ describe("a host's code at the worst moment", function()
     end)
 
     it("may close a client from a finaliser while its answer is copied", function()
-        server:script { default = { { ["repeat"] = true, steps = { { read = "request" }, { send = largeAnswer() } } } } }
+        local exchange = { { read = "request" }, { send = largeAnswer() } }
+        server:script { default = { { ["repeat"] = true, steps = exchange } } }
         local output, errors = child.run(([[
             local kataven = require "kataven"
             collectgarbage("setpause", 1)

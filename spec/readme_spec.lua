@@ -1,34 +1,12 @@
 -- What the README shows is what happens: every Lua example in it runs, against the local hub.
 
 local child = require "spec.support.child"
+local examplesOf = require "spec.support.examples"
 local json = require "dkjson"
 local options = require "kataven.options"
 local servers = require "spec.support.servers"
 
-local function read(path)
-    local handle = assert(io.open(path, "rb"))
-    local text = handle:read("*a")
-    handle:close()
-    return text
-end
-
--- The fenced blocks of one language, with the line each begins at.
-local function blocks(text, language)
-    local found, line, current = {}, 0, nil
-    for row in text:gmatch("([^\n]*)\n") do
-        line = line + 1
-        if current and row == "```" then
-            found[#found + 1] = current
-            current = nil
-        elseif current then
-            current.text = current.text .. row .. "\n"
-        elseif row == "```" .. language then
-            current = { line = line, text = "" }
-        end
-    end
-    return found
-end
-
+local read, blocks = examplesOf.read, examplesOf.blocks
 local README = read "README.md"
 
 describe("README.md", function()

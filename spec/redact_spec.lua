@@ -122,6 +122,15 @@ describe("kataven.redact", function()
             assert.equal("<pk_live_[redacted]>, sk_live_[redacted].", redact.keys "<pk_live_acme_1>, sk_live_x.")
         end)
 
+        it("hides the whole of one in Base64, wherever it begins", function()
+            for before = 0, 4 do
+                local text = base64.encode(("<"):rep(before) .. "sk_live_acme_4f-A_z9")
+                for _, form in ipairs { text, (text:gsub("=", "")), (text:gsub("=", "%%3D")) } do
+                    assert.equal("a.[redacted]/b", redact.keys("a." .. form .. "/b"))
+                end
+            end
+        end)
+
         it("leaves the rest alone, its own output too", function()
             for _, text in ipairs { "", "sk_live_", "sk_test_acme", "sk_live_[redacted]", "ak_live_x" } do
                 assert.equal(text, redact.keys(text))

@@ -1,5 +1,6 @@
---- The recorded-response transport: answers a client's requests from a file, for
---- specs that need no server.
+--- The recorded-response transport: records what a client and a server say to one
+--- another, and answers the client's requests from that file, for specs that need
+--- no server.
 ---
 ---     local cassette = kataven.cassette.open("spec/cassettes/create.json")
 ---     local client   = kataven.new { apiKey = "sk_live_test_x", transport = cassette }
@@ -7,7 +8,8 @@
 ---     cassette:assertDone()
 ---
 --- A replay never opens a socket, and nothing sleeps in it: waits move the
---- cassette's own clock. The format of the files is in `kataven.cassette.file`.
+--- cassette's own clock. A recording goes through the client's own transport, and
+--- no secret gets into its file. The format of the files is in `kataven.cassette.file`.
 
 local check = require "kataven.check"
 local diff = require "kataven.cassette.diff"
@@ -15,6 +17,9 @@ local file = require "kataven.cassette.file"
 local match = require "kataven.cassette.match"
 local optionsOf = require "kataven.cassette.options"
 local play = require "kataven.cassette.play"
+local record = require "kataven.cassette.record"
+local recorderOf = require "kataven.cassette.recorder"
+local secretsOf = require "kataven.cassette.secrets"
 
 local cassette = {}
 
@@ -22,6 +27,12 @@ local cassette = {}
 --- recorded order, until it says true. A reason beside false goes into the error.
 ---@alias kataven.cassette.MatchFunction
 ---| fun(request: kataven.cassette.View, recorded: kataven.cassette.View): boolean, string?
+
+--- Changes an interaction before it is saved: the table has `request` and `response`
+--- or `error`, as the file does. It may change the table, return another, or return
+--- false to leave it out. A replay calls it too, with the `request` alone, so that
+--- both sides are compared alike. In a recording it may not yield.
+---@alias kataven.cassette.RedactFunction fun(interaction: table): table|false|nil
 
 --- One side of the comparison, to be read and not changed.
 ---@class kataven.cassette.View
@@ -33,40 +44,106 @@ local cassette = {}
 
 ---@class kataven.Cassette: kataven.Transport
 ---@field path string the file
----@field mode "replay"
----@field private matcher kataven.cassette.Matcher
----@field private time kataven.cassette.Clock
+---@field mode "replay"|"record"|"append" what it does; "once" has become one of them
+---@field private matcher kataven.cassette.Matcher|nil in a replay
+---@field private time kataven.cassette.Clock|nil in a replay
+---@field private asRecorded nil|fun(request: kataven.Request): kataven.Request in a replay with `redact`
+---@field private recorder kataven.cassette.Recorder|nil in a recording
 local Cassette = {}
 Cassette.__index = Cassette
 
--- The interactions of the file, or nil and what is wrong with it.
+-- The interactions of the file and its text; or nil, what is wrong with it, and
+-- whether it is that there is no file.
 local function interactionsOf(path)
     local text, problem, absent = file.read(path)
 
-    if absent then
-        return nil, ("there is no cassette %q. A replay never goes to the network, so the file has to be there first: "
-            .. "write it by hand (the format is at the top of kataven/cassette/file.lua). A relative path begins "
-            .. "at the directory where the program was started"):format(path)
-    elseif not text then
-        return nil, "cannot read the cassette: " .. problem
+    if not text then
+        return nil, "cannot read the cassette: " .. problem, absent
     end
-
     local interactions
     interactions, problem = file.parse(text)
     if not interactions then
         return nil, ("the cassette %s: %s"):format(path, problem)
     end
-    return interactions
+    return interactions, text
 end
 
---- Opens a cassette, to be given to `kataven.new` as its `transport`. Raises at
---- the caller's line when the file is absent or damaged, or an option is wrong.
---- `KATAVEN_CASSETTE_MODE` overrides `mode`; with `CI=true` it is always "replay".
+local function absence(path, settings)
+    return ("there is no cassette %q. A replay never goes to the network, so the file has to be there first: %s. "
+        .. "A relative path begins at the directory where the program was started"):format(path, settings.ci
+            and "with CI=true nothing is recorded; record it elsewhere, and commit it"
+            or 'record it (mode = "record", or KATAVEN_CASSETTE_MODE=record), or write it by hand '
+                .. "(the format is at the top of kataven/cassette/file.lua)")
+end
+
+local function replaying(path, settings, interactions)
+    local hide = settings.redact and secretsOf.new()
+
+    return {
+        path = path,
+        mode = "replay",
+        matcher = match.new(interactions, settings),
+        time = play.clock(),
+        -- The request as the recording would have written it, to be compared.
+        asRecorded = hide and function(request)
+            hide.learnRequest(request)
+            local interaction = record.question(request, settings.names, hide)
+            return file.request(settings.redact(interaction) or interaction)
+        end,
+    }
+end
+
+-- A directory that is not there is better heard of before the first request.
+local function directoryProblem(path)
+    local directory = path:match("^(.*)/[^/]*$")
+    local handle = directory and directory ~= "" and io.open(directory, "rb")
+
+    if handle then
+        handle:close()
+    elseif directory and directory ~= "" then
+        return ("cannot record: there is no directory %q"):format(directory)
+    end
+end
+
+local function recording(path, settings, mode, kept)
+    local recorder
+    local problem = directoryProblem(path)
+
+    if not problem then
+        recorder, problem = recorderOf.new(path, settings, kept)
+    end
+    if not recorder then
+        return nil, problem
+    end
+    return { path = path, mode = mode, recorder = recorder }
+end
+
+local function contents(path, settings)
+    local mode = settings.mode
+
+    if mode == "record" then
+        return recording(path, settings, mode)
+    end
+    local interactions, text, absent = interactionsOf(path)
+    if absent and mode ~= "replay" then
+        return recording(path, settings, mode == "once" and "record" or mode)
+    elseif absent then
+        return nil, absence(path, settings)
+    elseif not interactions then
+        return nil, text
+    elseif mode == "append" then
+        return recording(path, settings, mode, text)
+    end
+    return replaying(path, settings, interactions)
+end
+
+--- As `open`, but gives nil and the problem instead of raising.
 ---@param path string
 ---@param options kataven.cassette.Options|nil
----@return kataven.Cassette
-function cassette.open(path, options)
-    local settings, interactions, problem
+---@return kataven.Cassette|nil
+---@return string|nil problem
+function cassette.try(path, options)
+    local settings, made, problem
 
     if path == cassette then
         problem = "call it with a dot: kataven.cassette.open(path, options)"
@@ -76,17 +153,32 @@ function cassette.open(path, options)
         settings, problem = optionsOf(options)
     end
     if settings then
-        interactions, problem = interactionsOf(path)
+        made, problem = contents(path, settings)
     end
-    if not interactions then
+    if not made then
+        return nil, problem
+    end
+    return setmetatable(made, Cassette)
+end
+
+--- Opens a cassette, to be given to `kataven.new` as its `transport`. Raises at
+--- the caller's line when the file is damaged, or absent in a replay, or an option
+--- is wrong. `KATAVEN_CASSETTE_MODE` overrides `mode`; with `CI=true` it is always
+--- "replay".
+---
+--- `record` starts the file anew; what was there stays until the first exchange is
+--- complete. `append` adds to it. `once` replays the file if it is there, else
+--- records it.
+---@param path string
+---@param options kataven.cassette.Options|nil
+---@return kataven.Cassette
+function cassette.open(path, options)
+    local made, problem = cassette.try(path, options)
+
+    if not made then
         error("kataven.cassette.open: " .. problem, 2)
     end
-    return setmetatable({
-        path = path,
-        mode = settings.mode,
-        matcher = match.new(interactions, settings),
-        time = play.clock(),
-    }, Cassette)
+    return made
 end
 
 local function requireSelf(self, method)
@@ -115,33 +207,62 @@ end
 function Cassette:send(request, wait)
     requireSelf(self, "send(request, wait)")
     requireRequest(request, wait)
+    if self.recorder then
+        local message = "a cassette that records sends through a client: give it to kataven.new as transport"
 
-    local interaction, miss = self.matcher:take(request)
+        return nil, { kind = "cassette", sent = false, message = message }
+    end
+
+    local asked = self.asRecorded and self.asRecorded(request) or request
+    local interaction, miss = self.matcher:take(asked)
     if not interaction then
         return nil, { kind = "cassette", sent = false, message = diff.explain(self.matcher, miss, self.path) }
     end
     return play.interaction(interaction, request, wait, self.time, self.path)
 end
 
---- The clock that this cassette's client is to live by.
----@return kataven.cassette.Clock
+--- What a client sends through: in a replay the cassette itself, and in a recording
+--- a transport over the client's own one.
+---@param inner kataven.Transport
+---@return kataven.Transport
+function Cassette:over(inner)
+    requireSelf(self, "over(inner)")
+    local recorder = self.recorder
+
+    if not recorder then
+        return self
+    end
+    return {
+        send = function(_, request, wait)
+            requireRequest(request, wait)
+            return recorder:send(inner, request, wait)
+        end,
+    }
+end
+
+--- The clock that this cassette's client is to live by; nil in a recording, which
+--- goes by the system's.
+---@return kataven.cassette.Clock|nil
 function Cassette:clock()
     requireSelf(self, "clock()")
     return self.time
 end
 
---- How many interactions were never played.
+--- How many interactions were never played; 0 in a recording.
 ---@return integer
 function Cassette:remaining()
     requireSelf(self, "remaining()")
-    return self.matcher.left
+    return self.matcher and self.matcher.left or 0
 end
 
---- Raises unless every interaction was played, and names those that were not.
-function Cassette:assertDone()
-    requireSelf(self, "assertDone()")
-    if self.matcher.left == 0 then
-        return
+--- What `assertDone` would raise, or nil.
+---@return string|nil
+function Cassette:problem()
+    requireSelf(self, "problem()")
+    if self.recorder then
+        return self.recorder:save()
+    elseif self.matcher.left == 0 then
+        return nil
     end
 
     local total = #self.matcher.interactions
@@ -152,10 +273,24 @@ function Cassette:assertDone()
 
         lines[#lines + 1] = ("  [%d] %s %s%s"):format(interaction.index, request.method, request.path, query)
     end
-    error(table.concat(lines, "\n"), 2)
+    return table.concat(lines, "\n")
+end
+
+--- Raises unless every interaction was played, and names those that were not; in a
+--- recording, unless all of it is saved.
+function Cassette:assertDone()
+    requireSelf(self, "assertDone()")
+    local problem = self:problem()
+
+    if problem then
+        error(problem, 2)
+    end
 end
 
 function Cassette:__tostring()
+    if self.recorder then
+        return ("kataven.cassette (%s, %s, %d recorded)"):format(self.mode, self.path, self.recorder:count())
+    end
     local total = #self.matcher.interactions
 
     return ("kataven.cassette (%s, %s, %d of %d to play)"):format(self.mode, self.path, self.matcher.left, total)

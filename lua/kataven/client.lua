@@ -33,7 +33,7 @@ local widgetKeys = require "kataven.widget_keys"
 ---@field proxy? string|false a URL, or false for none; else the environment's rules
 ---@field caFile? string a bundle of certificates to trust
 ---@field caPath? string a hashed directory of them
----@field transport? kataven.Transport libcurl where not given
+---@field transport? kataven.Transport else the file in KATAVEN_CASSETTE, else libcurl
 ---@field wait? fun(seconds: number, fd?: integer) lets the host's event loop run
 ---@field log? fun(event: kataven.LogEvent)
 
@@ -102,10 +102,12 @@ local function newInside(o)
             end
         end
     end
-    if not o.transport then
+    -- A transport may want to send through the client's own one, to record it.
+    local over = o.transport and check.callable(o.transport.over)
+    if over or not o.transport then
         inside.curl = transport.new(inside.engine, { direct = o.direct, watcher = inside.watcher })
     end
-    inside.transport = o.transport or inside.curl
+    inside.transport = over and o.transport:over(inside.curl) or o.transport or inside.curl
     return inside
 end
 

@@ -3,6 +3,7 @@
 local canceller = require "kataven.canceller"
 local check = require "kataven.check"
 local core = require "kataven.core"
+local default = require "kataven.cassette.default"
 local headers = require "kataven.headers"
 local log = require "kataven.log"
 
@@ -202,10 +203,16 @@ local function wholeProblem(o)
     return problem
 end
 
+-- Whether libcurl sends: alone, or beneath a transport that records.
+local function usesCurl(transport)
+    return transport == nil or check.callable(transport.over)
+        and not (check.callable(transport.clock) and transport:clock())
+end
+
 -- In OpenResty a blocking wait would stop every request of the worker.
 local function openrestyProblem(o)
     local ngx = rawget(_G, "ngx")
-    if o.wait == nil and o.transport == nil and type(ngx) == "table" and ngx.sleep then
+    if o.wait == nil and usesCurl(o.transport) and type(ngx) == "table" and ngx.sleep then
         return "in OpenResty a client needs a wait, or its calls would block the worker; pass "
             .. "wait = function(seconds) ngx.sleep(math.min(seconds, 0.01)) end"
     end
@@ -228,7 +235,16 @@ function options.client(given)
     for _, name in ipairs(options.CLIENT_KNOWN) do
         o[name] = given[name]
     end
+    if o.transport == nil then
+        o.transport, problem = default.transport()
+        if problem then
+            return nil, problem
+        end
+    end
     o.apiKey = o.apiKey == nil and env "KATAVEN_API_KEY" or o.apiKey
+    if o.apiKey == nil and given.transport == nil and o.transport and o.transport.mode == "replay" then
+        o.apiKey = default.PLACEHOLDER_KEY
+    end
     o.accountId = o.accountId == nil and env "KATAVEN_ACCOUNT_ID" or o.accountId
     o.baseUrl = o.baseUrl == nil and env "KATAVEN_BASE_URL" or o.baseUrl
     if o.baseUrl == nil then

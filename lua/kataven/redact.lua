@@ -228,14 +228,30 @@ function redact.secrets(token)
     return redactor
 end
 
---- Hides the rest of everything that looks like a Kataven key.
+-- What a Kataven key in Base64 is known by. The Base64 of such a key, having no
+-- byte above "z", is of letters and digits only.
+local ENCODED_KEYS = {}
+for before = 0, 2 do
+    ENCODED_KEYS[#ENCODED_KEYS + 1] = stableBase64("k_live_", before)
+end
+
+--- Hides the rest of everything that looks like a Kataven key, and the whole of
+--- what looks like one in Base64.
 ---@param text string
 ---@return string
 function redact.keys(text)
-    if not text:find("k_live_", 1, true) then
-        return text
+    if text:find("k_live_", 1, true) then
+        text = text:gsub("([sp]k_live_)[A-Za-z0-9_-]+", "%1" .. MASK)
     end
-    return (text:gsub("([sp]k_live_)[A-Za-z0-9_-]+", "%1" .. MASK))
+    for i = 1, #ENCODED_KEYS do
+        local form = ENCODED_KEYS[i]
+
+        if text:find(form, 1, true) then
+            text = text:gsub("%w*" .. form .. "%w*=*", MASK):gsub("(%[redacted%])%%3[Dd]", "%1"):gsub(
+                "(%[redacted%])%%3[Dd]", "%1")
+        end
+    end
+    return text
 end
 
 --- Hides both kinds at once. A token that looks like a Kataven key comes out as

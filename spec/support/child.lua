@@ -3,8 +3,9 @@
 
 local child = {}
 
--- The interpreter that runs this.
-local function interpreter()
+--- The interpreter that runs this.
+---@return string
+function child.interpreter()
     local index = 0
     while arg and arg[index - 1] do
         index = index - 1
@@ -25,15 +26,16 @@ local function take(path)
 end
 
 local CLEARED = { "CI", "KATAVEN_API_KEY", "KATAVEN_ACCOUNT_ID", "KATAVEN_BASE_URL", "KATAVEN_LOG",
-    "KATAVEN_CASSETTE_MODE", "LUA_INIT" }
+    "KATAVEN_CASSETTE", "KATAVEN_CASSETTE_MODE", "LUA_INIT" }
 
 --- Runs a script; what it writes comes back. `environment` is laid over one
 --- that has none of the variables that kataven looks at.
 ---@param script string
 ---@param environment? table<string, string>
+---@param launcher? string a program that runs the interpreter
 ---@return string stdout
 ---@return string stderr
-function child.run(script, environment)
+function child.run(script, environment, launcher)
     local path, errors = os.tmpname(), os.tmpname()
     local handle = io.open(path, "wb")
     handle:write(script)
@@ -48,7 +50,8 @@ function child.run(script, environment)
     for name, value in pairs(environment or {}) do
         words[#words + 1] = name .. "=" .. quote(value)
     end
-    words[#words + 1] = quote(interpreter()) .. " " .. quote(path) .. " 2>" .. quote(errors)
+    words[#words + 1] = launcher and quote(launcher)
+    words[#words + 1] = quote(child.interpreter()) .. " " .. quote(path) .. " 2>" .. quote(errors)
 
     local pipe = io.popen(table.concat(words, " "), "r")
     local output = pipe:read("*a")

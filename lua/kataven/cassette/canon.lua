@@ -26,11 +26,55 @@ local function normalByte(hex)
     return char:find("^[A-Za-z0-9._~-]$") and char or "%" .. hex:upper()
 end
 
-local function normalPercent(text)
+--- A path or query with its percent-encoding in normal form. A masked secret
+--- that a replay's client was given, and encodes in turn, reads as it was recorded.
+---@param text string
+---@return string
+function canon.percent(text)
+    if text:find("[\128-\255]") then
+        text = text:gsub("[\128-\255]", function(char)
+            return ("%%%02X"):format(char:byte())
+        end)
+    end
     if not text:find("%", 1, true) then
         return text
     end
-    return (text:gsub("%%(%x%x)", normalByte))
+    return (text:gsub("%%(%x%x)", normalByte):gsub("%%5Bredacted%%5D", redact.MASK))
+end
+
+-- A part of a path or query that was encoded twice, by percent signs or as JSON
+-- before them, without its secrets; nil
+-- where it has none.
+local function hideInner(part, scrub)
+    local inner = (part:find("%25", 1, true) or part:find("%5C", 1, true)) and canon.decode(part)
+    local hidden = inner and scrub(inner)
+
+    if hidden ~= inner then
+        return (core.escape(hidden):gsub("%%5Bredacted%%5D", redact.MASK))
+    end
+end
+
+--- A text without its percent-encoding.
+---@param text string
+---@return string
+function canon.decode(text)
+    return (text:gsub("%%(%x%x)", function(hex)
+        return string.char(tonumber(hex, 16))
+    end))
+end
+
+--- A path or query in normal form, its secrets hidden.
+---@param text string
+---@param scrub kataven.cassette.Scrub
+---@return string
+function canon.hide(text, scrub)
+    text = scrub(canon.percent(text))
+    if text:find("%25", 1, true) or text:find("%5C", 1, true) then
+        text = text:gsub("[^/&=]+", function(part)
+            return hideInner(part, scrub)
+        end)
+    end
+    return text
 end
 
 --- The pairs of a query in bytewise order, `&` between them.
@@ -40,7 +84,7 @@ end
 function canon.query(query, scrub)
     local pairsOf = {}
 
-    for pair in scrub(normalPercent(query)):gmatch("[^&]+") do
+    for pair in canon.hide(query, scrub):gmatch("[^&]+") do
         pairsOf[#pairsOf + 1] = pair
     end
     table.sort(pairsOf)
@@ -109,7 +153,7 @@ function canon.of(request, query, names, scrub)
 
     return {
         method = request.method,
-        path = scrub(normalPercent(request.path)),
+        path = canon.hide(request.path, scrub),
         query = canon.query(query, scrub),
         headers = canon.headers(request.headers, names, scrub),
         body = body,

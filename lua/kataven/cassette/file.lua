@@ -118,9 +118,9 @@ local function seconds(value, place)
 end
 
 local function statusAt(value, place)
-    local isStatus = type(value) == "number" and value % 1 == 0 and value >= 100 and value <= 599
+    local isStatus = type(value) == "number" and value % 1 == 0 and value >= 100 and value <= 999
 
-    return want(isStatus, place, "an HTTP status (100 to 599)", value)
+    return want(isStatus, place, "an HTTP status (100 to 999)", value)
 end
 
 local function readHeaders(value, place)
@@ -252,6 +252,20 @@ local function readDocument(document)
         interactions[i] = readInteraction(list[i], i)
     end
     return interactions
+end
+
+--- Checks a request in the form of a file, as a user's `redact` leaves it, and
+--- gives it in the form that a transport gets. Raises what is wrong.
+---@param interaction table
+---@return table request
+function file.request(interaction)
+    local ok, result = pcall(readRequest, interaction.request, "request")
+
+    if not ok then
+        error("redact left a request that cannot be compared: " .. tostring(result.problem or result), 0)
+    end
+    result.url = "?" .. result.query
+    return result
 end
 
 -- The core's message with line and column in place of its byte, for people with

@@ -4,20 +4,23 @@
 local check = require "kataven.check"
 
 ---@class kataven.cassette.Options
----@field mode "replay"|nil
+---@field mode "replay"|"record"|"append"|"once"|nil
 ---@field matchHeaders string[]|nil names of request headers that must agree too
 ---@field match kataven.cassette.MatchFunction|nil decides in place of the built-in comparison
 ---@field allowRepeats boolean|nil a request that comes again gets the last match again
+---@field redact kataven.cassette.RedactFunction|nil changes what is recorded, after the secrets were hidden
 
 ---@class kataven.cassette.Settings
----@field mode "replay"
+---@field mode "replay"|"record"|"append"|"once"
+---@field ci boolean is it "replay" because of CI=true?
 ---@field names string[] of `matchHeaders`, lower-case, sorted, each once
 ---@field match kataven.cassette.MatchFunction|nil
 ---@field allowRepeats boolean
+---@field redact kataven.cassette.RedactFunction|nil
 
-local OPTIONS = { "allowRepeats", "match", "matchHeaders", "mode" }
-local MODES = { replay = true }
-local MODE_WANTED = 'must be "replay"'
+local OPTIONS = { "allowRepeats", "match", "matchHeaders", "mode", "redact" }
+local MODES = { replay = true, record = true, append = true, once = true }
+local MODE_WANTED = 'must be "replay", "record", "append" or "once"'
 
 -- The environment, with an empty variable as good as none.
 local function environment(name)
@@ -26,20 +29,20 @@ local function environment(name)
     return value ~= "" and value or nil
 end
 
--- The mode that is in force, or nil and what is wrong. A continuous integration
+-- The mode that is in force, and whether CI decided it; or nil and what is wrong. A continuous integration
 -- run replays whatever is asked for, so that it can never reach the network.
 local function modeOf(given)
     if given ~= nil and not MODES[given] then
         return nil, ("mode %s, got %s"):format(MODE_WANTED, check.describe(given))
     end
     if environment "CI" == "true" then
-        return "replay"
+        return "replay", true
     end
     local override = environment "KATAVEN_CASSETTE_MODE"
     if override and not MODES[override] then
         return nil, ("the environment variable KATAVEN_CASSETTE_MODE %s, got %q"):format(MODE_WANTED, override)
     end
-    return override or given or "replay"
+    return override or given or "replay", false
 end
 
 -- The names of `matchHeaders` in lower case and in order, each once; or nil and
@@ -86,16 +89,25 @@ return function(options)
         return nil, problem
     elseif options.match ~= nil and not check.callable(options.match) then
         return nil, "match must be a function (request, recorded), got " .. check.describe(options.match)
+    elseif options.redact ~= nil and not check.callable(options.redact) then
+        return nil, "redact must be a function (interaction), got " .. check.describe(options.redact)
     end
 
-    local mode, names
-    mode, problem = modeOf(options.mode)
+    local names
+    local mode, ci = modeOf(options.mode)
     if not mode then
-        return nil, problem
+        return nil, ci
     end
     names, problem = headerNames(options.matchHeaders == nil and {} or options.matchHeaders)
     if not names then
         return nil, problem
     end
-    return { mode = mode, names = names, match = options.match, allowRepeats = options.allowRepeats or false }
+    return {
+        mode = mode,
+        ci = ci,
+        names = names,
+        match = options.match,
+        allowRepeats = options.allowRepeats or false,
+        redact = options.redact,
+    }
 end

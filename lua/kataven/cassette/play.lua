@@ -74,7 +74,12 @@ function play.interaction(interaction, request, wait, clock, file)
         return nil, { kind = kind, sent = wasSent, status = status, message = message .. place }
     end
 
-    if delay > 0 then
+    if fault and fault.kind == "timeout" and delay == 0 then
+        -- Who was timed out had waited; nobody has to be told to wait for it here.
+        local limit = limitOf(request, sent)
+
+        clock.advance(limit < math.huge and limit or 0)
+    elseif delay > 0 then
         local limit = limitOf(request, sent)
 
         if pass(math.min(delay, limit), wait, clock) then

@@ -1,0 +1,69 @@
+--- The cassette of clients that were given no transport: the one that a spec has
+--- put in place, else the file that KATAVEN_CASSETTE names. So a script can be
+--- recorded and replayed without a change to it.
+
+local default = {}
+
+--- The key of a client that is only to replay, and was given none.
+default.PLACEHOLDER_KEY = "sk_live_replay_placeholder"
+
+local placed = nil
+local opened = {} -- by file; each with what watches over the end of the program
+
+-- Calls a function when this Lua state is closed. Only userdata are finalised
+-- on Lua 5.1 and LuaJIT.
+local function atExit(run)
+    local newproxy = rawget(_G, "newproxy")
+
+    if not newproxy then
+        return setmetatable({}, { __gc = run })
+    end
+    local watcher = newproxy(true)
+    getmetatable(watcher).__gc = run
+    return watcher
+end
+
+local function shared(path)
+    if not opened[path] then
+        local cassette, problem = require("kataven.cassette").try(path)
+
+        if not cassette then
+            return nil, "KATAVEN_CASSETTE: " .. problem
+        end
+        opened[path] = {
+            cassette = cassette,
+            watcher = atExit(function()
+                local found, left = pcall(cassette.problem, cassette)
+
+                if not found or left then
+                    pcall(io.stderr.write, io.stderr, "kataven: ", tostring(left), "\n")
+                end
+            end),
+        }
+    end
+    return opened[path].cassette
+end
+
+--- Puts a cassette in place, or takes it away with nil.
+---@param cassette kataven.Cassette|nil
+---@return kataven.Cassette|nil before what was in its place
+function default.place(cassette)
+    local before = placed
+
+    placed = cassette
+    return before
+end
+
+--- The cassette to use, nil where there is none, or nil and a problem.
+---@return kataven.Cassette|nil
+---@return string|nil problem
+function default.transport()
+    local path = os.getenv "KATAVEN_CASSETTE"
+
+    if placed or not path or path == "" then
+        return placed
+    end
+    return shared(path)
+end
+
+return default

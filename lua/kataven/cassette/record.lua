@@ -1,0 +1,208 @@
+--- Makes an interaction of what went over the wire, in the form that a cassette
+--- file holds and without its secrets.
+---
+--- A replay has to give what the client got. So an answer's body is kept byte by
+--- byte wherever somebody may see its bytes (an error's `body`, a text), and
+--- written as JSON, which is nicer to read and edit, where only its value is seen.
+
+local base64 = require "kataven.base64"
+local canon = require "kataven.cassette.canon"
+local core = require "kataven.core"
+local json = require "kataven.cassette.json"
+local redact = require "kataven.redact"
+
+local record = {}
+
+-- The client's own headers: they say nothing about the call, and some differ from
+-- one machine to the next.
+local OWN = {
+    ["accept"] = true,
+    ["authorization"] = true,
+    ["content-type"] = true,
+    ["user-agent"] = true,
+    ["x-account-id"] = true,
+}
+
+-- What a replay can play. The others are the caller's own doing, or a fault of
+-- this recording: no server said them.
+local KINDS = { connect = true, connection = true, timeout = true, tls = true, tooLarge = true }
+
+local COLLECTION = "/api/v1/widget-keys"
+
+-- How deep a body may be nested to be written as JSON: a file has levels of its
+-- own above it, and 128 is the most that is read.
+local DEEPEST = 100
+
+local function isDeep(value, left)
+    if type(value) ~= "table" then
+        return false
+    elseif left == 0 then
+        return true
+    end
+    for _, member in pairs(value) do
+        if isDeep(member, left - 1) then
+            return true
+        end
+    end
+    return false
+end
+
+-- The value of a text that may be written as JSON; nil where it may not.
+local function valueOf(text)
+    local value = json.decodeExact(text)
+
+    if not isDeep(value, DEEPEST) then
+        return value
+    end
+end
+
+-- A header or a message as JSON can hold it: nothing that is not UTF-8.
+local function asText(text)
+    return core.encode(text) and text or (text:gsub("[\128-\255]", "?"))
+end
+
+local function putBytes(fields, body, scrub)
+    local text = scrub(body)
+
+    if core.encode(text) then
+        fields.body = text
+    else
+        fields.bodyBase64 = base64.encode(text)
+    end
+end
+
+-- Whether a successful answer is one of which the caller gets the value alone.
+local function isPromised(request, response, value)
+    local list = type(value) == "table" and json.isArray(value)
+
+    if response.status < 200 or response.status > 299 or type(value) ~= "table" then
+        return false
+    elseif request.method ~= "GET" or request.path ~= COLLECTION then
+        return not list or request.method == "GET"
+    end
+    for _, item in ipairs(value) do
+        list = list and type(item) == "table"
+    end
+    return list
+end
+
+-- Whether a text of JSON still holds a key behind JSON's escapes.
+local function hidesKeys(text, scrub)
+    local value = json.decodeExact(scrub(text))
+
+    return value ~= nil and core.encode(redact.value(value, scrub)) ~= core.encode(value)
+end
+
+local function putAnswer(fields, request, response, scrub)
+    local body, kind = response.body, (response.headers["content-type"] or ""):lower()
+
+    if body == "" then
+        return
+    end
+    local value
+    if kind:find("^%s*application/json") or kind:find("+json", 1, true) then
+        value = valueOf(body)
+    end
+    local same = value ~= nil and core.encode(value) == body
+    if value ~= nil and (same or isPromised(request, response, value) or hidesKeys(body, scrub)) then
+        fields.json = redact.value(value, scrub)
+    else
+        putBytes(fields, body, scrub)
+    end
+end
+
+local function requestOf(request, names, scrub)
+    local fields = { method = request.method, path = canon.hide(request.path, scrub) }
+    local query = canon.hide(canon.queryOf(request.url), scrub)
+    local wanted, headers = {}, {}
+
+    if query ~= "" then
+        fields.query = query
+    end
+    for _, name in ipairs(names) do
+        wanted[name] = true
+    end
+    for name, value in pairs(request.headers or {}) do
+        if wanted[name:lower()] or not OWN[name:lower()] then
+            headers[asText(scrub(name))] = asText(redact.header(name, value, scrub))
+        end
+    end
+    fields.headers = next(headers) and headers or nil
+    if request.body and request.body ~= "" then
+        local value = valueOf(request.body)
+
+        if value ~= nil then
+            fields.json = redact.value(value, scrub)
+        else
+            putBytes(fields, request.body, scrub)
+        end
+    end
+    return fields
+end
+
+local function responseOf(request, response, scrub)
+    local fields, headers = { status = response.status }, {}
+
+    for name, value in pairs(response.headers) do
+        headers[asText(scrub(name))] = asText(redact.header(name, value, scrub))
+    end
+    fields.headers = next(headers) and headers or nil
+    putAnswer(fields, request, response, scrub)
+    return fields
+end
+
+local function errorOf(failure, scrub)
+    return {
+        kind = failure.kind,
+        sent = failure.sent,
+        message = failure.message and asText(scrub(failure.message)) or nil,
+        status = failure.status,
+    }
+end
+
+local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
+local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
+
+--- Adds the Date that an answer ought to have had where its `Retry-After` is a
+--- date too: the client counts from it, now and in every replay.
+---@param response kataven.Response
+function record.settleDate(response)
+    local headers = response.headers
+    local told = headers["retry-after"]
+
+    if told and not told:find("^%s*%d+%s*$") and not headers["date"] then
+        local now = os.date("!*t")
+        headers["date"] = ("%s, %02d %s %d %02d:%02d:%02d GMT"):format(
+            DAYS[now.wday], now.day, MONTHS[now.month], now.year, now.hour, now.min, now.sec)
+    end
+end
+
+--- The interaction, or nil where there is nothing to play again.
+---@param request kataven.Request
+---@param response kataven.Response|nil
+---@param failure kataven.Failure|nil
+---@param names string[] of `matchHeaders`, lower-case
+---@param secrets kataven.cassette.Secrets
+---@return table|nil interaction
+function record.interaction(request, response, failure, names, secrets)
+    if not response and not KINDS[failure.kind] then
+        return nil
+    end
+    return {
+        request = requestOf(request, names, secrets.request),
+        response = response and responseOf(request, response, secrets.answer) or nil,
+        error = not response and errorOf(failure, secrets.answer) or nil,
+    }
+end
+
+--- A request as the user's `redact` sees it, back in the form that is matched:
+--- a replay hides the same as the recording did.
+---@param request kataven.Request
+---@param names string[]
+---@param secrets kataven.cassette.Secrets
+---@return table interaction one without an answer
+function record.question(request, names, secrets)
+    return { request = requestOf(request, names, secrets.request) }
+end
+
+return record

@@ -1,0 +1,222 @@
+-- What a recording leaves on the disk, and when.
+
+local kataven = require "kataven"
+local json = require "kataven.cassette.json"
+
+local function read(path)
+    local handle = io.open(path, "rb")
+    local text = handle and handle:read "*a"
+    if handle then
+        handle:close()
+    end
+    return text
+end
+
+local function write(path, text)
+    local handle = assert(io.open(path, "wb"))
+    handle:write(text)
+    handle:close()
+end
+
+describe("the file of a recording", function()
+    local path
+
+    before_each(function()
+        path = os.tmpname()
+        os.remove(path)
+    end)
+
+    after_each(function()
+        os.remove(path)
+    end)
+
+    -- A cassette in the mode, and a client whose transport is a table of answers.
+    local function over(mode, answers, options)
+        options = options or {}
+        options.mode = mode
+        local cassette = kataven.cassette.open(path, options)
+        local sent = {}
+        local view = cassette:over {
+            send = function(_, request)
+                sent[#sent + 1] = request
+                return answers[math.min(#sent, #answers)]
+            end,
+        }
+        local client = kataven.new { apiKey = "sk_live_test_x", transport = view, retry = false }
+        return client, cassette, sent
+    end
+
+    local function answer()
+        return { status = 200, headers = { ["content-type"] = "application/json" }, body = "[]" }
+    end
+
+    it("is pretty JSON with sorted names, and without the client's own headers", function()
+        local client = over("record", { answer() })
+        client.widgetKeys.list({ headers = { ["X-Trace"] = "t" } })
+
+        assert.equal([[
+{
+  "interactions": [
+    {
+      "request": {
+        "headers": {
+          "X-Trace": "t"
+        },
+        "method": "GET",
+        "path": "/api/v1/widget-keys"
+      },
+      "response": {
+        "headers": {
+          "content-type": "application/json"
+        },
+        "json": [],
+        "status": 200
+      }
+    }
+  ],
+  "version": 1
+}
+]], read(path))
+    end)
+
+    it("is saved after every exchange, and not before the first", function()
+        write(path, "the old one")
+        local client = over("record", { answer() })
+        assert.equal("the old one", read(path))
+        for i = 1, 3 do
+            client.widgetKeys.list()
+            assert.equal(i, #json.decodeExact(read(path)).interactions)
+        end
+    end)
+
+    it("stays the old one when a request never ends", function()
+        write(path, "the old one")
+        local cassette = kataven.cassette.open(path, { mode = "record" })
+        local view = cassette:over { send = function() error("interrupted", 0) end }
+        local client = kataven.new { apiKey = "sk_live_test_x", transport = view }
+        assert.error_matches(function() client.widgetKeys.list() end, "^interrupted$")
+        assert.equal("the old one", read(path))
+        assert.is_nil(cassette:problem())
+    end)
+
+    it("keeps the mode of the file that it takes the place of, through a link", function()
+        write(path, "{}")
+        os.execute(("chmod 640 %s; ln -s %s %s.link"):format(path, path, path))
+        local real = path
+        path = path .. ".link"
+        over("record", { answer() }).widgetKeys.list()
+        local pipe = io.popen(("ls -l %s %s | cut -c1-10"):format(real, path))
+        local modes = pipe:read "*a"
+        pipe:close()
+        os.remove(path)
+        path = real
+        assert.equal("-rw-r-----\nlrwxrwxrwx\n", modes)
+        assert.equal(1, #json.decodeExact(read(path)).interactions)
+    end)
+
+    it("that cannot be written costs no answer, and the next call says so before it sends", function()
+        -- A directory in its place: nothing can be renamed over it.
+        os.execute(("mkdir -p %s/full"):format(path))
+        local client, cassette, sent = over("record", { answer() })
+        assert.same({}, (client.widgetKeys.list()))
+        local value, err = client.widgetKeys.delete "k1"
+        assert.is_nil(value)
+        assert.equal("CassetteError", err.name)
+        assert.is_false(err.maybeApplied)
+        assert.matches("nothing more is sent, since .- could not be saved: ", err.message)
+        assert.equal(1, #sent)
+        assert.error_matches(function() cassette:assertDone() end, "could not be saved")
+        local pipe = io.popen(("ls -d %s*"):format(path))
+        assert.equal(path .. "\n", pipe:read "*a") -- no temporary file is left
+        pipe:close()
+        os.execute(("rm -r %s"):format(path))
+        -- When the way is free again, nothing is missing.
+        client.widgetKeys.list()
+        assert.equal(2, #json.decodeExact(read(path)).interactions)
+        cassette:assertDone()
+    end)
+
+    it("is not added to when it is damaged", function()
+        write(path, '{"version":1,"interactions":[{"request":{}}]}')
+        assert.error_matches(function() kataven.cassette.open(path, { mode = "append" }) end,
+            "interactions%[1%]: expected either")
+        assert.error_matches(function() kataven.cassette.open(path, { mode = "once" }) end,
+            "interactions%[1%]: expected either")
+    end)
+
+    it("has nothing of a call that was cancelled", function()
+        local cassette = kataven.cassette.open(path, { mode = "record" })
+        local view = cassette:over {
+            send = function() return nil, { kind = "cancelled", sent = true, message = "x" } end,
+        }
+        kataven.new({ apiKey = "sk_live_test_x", transport = view }).widgetKeys.list()
+        assert.is_nil(read(path))
+        cassette:assertDone()
+    end)
+
+    it("holds odd paths, headers and bodies", function()
+        local deep = '{"a":' .. ("["):rep(126) .. ("]"):rep(126) .. "}"
+        local a = answer()
+        a.headers["x-a"], a.body = "caf\233", deep
+        local client = over("record", { a })
+        local paths = { "/a b", "/é", "/\255", "/a%zz", "/a?", "/a[b]", "/%2fx%7e?q=%zz&é" }
+        for _, odd in ipairs(paths) do
+            assert(client:request { method = "POST", path = odd, body = deep })
+        end
+        local cassette = kataven.cassette.open(path)
+        client = kataven.new { apiKey = "sk_live_test_x", transport = cassette }
+        for _, odd in ipairs(paths) do
+            local value, meta = assert(client:request { method = "POST", path = odd, body = deep })
+            assert.equal("table", type(value.a))
+            assert.equal("caf?", meta.headers["x-a"])
+        end
+        cassette:assertDone()
+    end)
+
+    it("is shaped by redact, in the recording and in the replay", function()
+        local function redact(interaction)
+            if interaction.request.method == "DELETE" then
+                return false
+            end
+            if interaction.request.json then
+                interaction.request.json.name = "somebody"
+            end
+            if interaction.response then
+                interaction.response.headers["x-secret"] = nil
+            end
+        end
+        local a = answer()
+        a.headers["x-secret"] = "s"
+        a.body = '{"id":"k1"}'
+        local client, cassette = over("record", { a }, { redact = redact })
+        client.widgetKeys.create { name = "Ada" }
+        client.widgetKeys.delete "k1"
+        cassette:assertDone()
+        assert.is_nil(read(path):find "Ada")
+        assert.is_nil(read(path):find "secret")
+        assert.equal(1, #json.decodeExact(read(path)).interactions)
+
+        cassette = kataven.cassette.open(path, { redact = redact })
+        client = kataven.new { apiKey = "sk_live_test_x", transport = cassette }
+        assert.equal("k1", assert(client.widgetKeys.create { name = "Bob" }).id)
+        cassette:assertDone()
+    end)
+
+    it("is not saved when redact fails, and no answer is lost", function()
+        for problem, redact in pairs {
+            ["redact failed: .*oops"] = function() error "oops" end,
+            ["redact must change the interaction"] = function() return 5 end,
+            ["could not be read again: interactions%[1%]"] = function(i) i.request = nil end,
+            ["cannot be written: "] = function(i) i.request.json = print end,
+        } do
+            local client, cassette, sent = over("record", { answer() }, { redact = redact })
+            assert.same({}, (client.widgetKeys.list()))
+            local _, err = client.widgetKeys.list()
+            assert.equal("CassetteError", err.name)
+            assert.matches(problem, err.message)
+            assert.equal(1, #sent)
+            assert.matches(problem, cassette:problem())
+            assert.is_nil(read(path))
+        end
+    end)
+end)

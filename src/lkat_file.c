@@ -1,0 +1,81 @@
+/* Saving a file so that whoever looks finds the old one or the new one, whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lkat.h"
+
+/* Whole, or false with errno set. */
+static bool write_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        text += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* Makes `temporary`, a template of mkstemp, and renames it over `target`. Gives
+ * 0, or an errno; nothing is left behind then. */
+static int replace(char *temporary, const char *target, const char *text, size_t len)
+{
+    struct stat old;
+    int fd = mkstemp(temporary), problem = 0; /* O_EXCL, and the owner's alone */
+
+    if (fd < 0)
+        return errno;
+    if ((stat(target, &old) == 0 && fchmod(fd, old.st_mode & 07777) != 0) ||
+        !write_all(fd, text, len) || fsync(fd) != 0)
+        problem = errno;
+    if (close(fd) != 0 && problem == 0)
+        problem = errno;
+    if (problem == 0 && rename(temporary, target) != 0)
+        problem = errno;
+    if (problem != 0)
+        unlink(temporary);
+    return problem;
+}
+
+/* save(path, text) -> true | nil, message. A link is followed, so that it goes
+ * on to point at the file; a file that is there keeps its mode. */
+static int save(lua_State *L)
+{
+    static const char SUFFIX[] = ".XXXXXX";
+    size_t len, target_len;
+    const char *target = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &len);
+    char real[PATH_MAX], *temporary;
+    int problem;
+
+    if (realpath(target, real))
+        target = real;
+    target_len = strlen(target);
+    temporary = lkat_newuserdata(L, target_len + sizeof SUFFIX);
+    memcpy(temporary, target, target_len);
+    memcpy(temporary + target_len, SUFFIX, sizeof SUFFIX);
+    problem = replace(temporary, target, text, len); /* nothing in there raises */
+    if (problem == 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(problem));
+    return 2;
+}
+
+void lkat_open_file(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"save", save}, {NULL, NULL}};
+
+    lkat_setfuncs(L, functions);
+}
