@@ -35,6 +35,7 @@ static int replace(char *temporary, const char *target, const char *text, size_t
 
     if (fd < 0)
         return errno;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
     if ((stat(target, &old) == 0 && fchmod(fd, old.st_mode & 07777) != 0) ||
         !write_all(fd, text, len) || fsync(fd) != 0)
         problem = errno;

@@ -4,7 +4,9 @@
 #ifndef SPEC_TLS_PEER_H
 #define SPEC_TLS_PEER_H
 
-#include <spawn.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/wait.h>
 
 #include "fixture.h"
@@ -23,30 +25,31 @@ static inline bool over_openssl(void)
     return text && strncmp(text, "OpenSSL", 7) == 0;
 }
 
-/* `input` -1: nothing to read. */
+/* Starts a program that ends when the test does, even if that is killed.
+ * `input` -1: nothing to read. */
 static inline pid_t run_program(const char *const *words, int input, int output)
 {
-    posix_spawn_file_actions_t actions;
     char *arguments[24];
-    pid_t pid;
     size_t i;
-    int error;
+    pid_t pid;
 
     for (i = 0; words[i]; i++)
         arguments[i] = exact_copy(words[i], strlen(words[i]) + 1);
     arguments[i] = NULL;
-    posix_spawn_file_actions_init(&actions);
-    if (input >= 0)
-        posix_spawn_file_actions_adddup2(&actions, input, 0);
-    else
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, output, 1);
-    posix_spawn_file_actions_adddup2(&actions, output, 2);
-    error = posix_spawnp(&pid, arguments[0], &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
+    pid = fork();
+    if (pid == 0) {
+#ifdef PR_SET_PDEATHSIG
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+        dup2(input >= 0 ? input : open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+        dup2(output, 1);
+        dup2(output, 2);
+        execvp(arguments[0], arguments);
+        _exit(127);
+    }
     for (i = 0; arguments[i]; i++)
         free(arguments[i]);
-    return error ? -1 : pid;
+    return pid;
 }
 
 static inline bool make_certificate(const char *file, const char *key, int output)
