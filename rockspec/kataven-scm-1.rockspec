@@ -78,6 +78,7 @@ build = {
     ["kataven.cassette.diff"] = "lua/kataven/cassette/diff.lua",
     ["kataven.cassette.file"] = "lua/kataven/cassette/file.lua",
     ["kataven.cassette.json"] = "lua/kataven/cassette/json.lua",
+    ["kataven.cassette.lasting"] = "lua/kataven/cassette/lasting.lua",
     ["kataven.cassette.match"] = "lua/kataven/cassette/match.lua",
     ["kataven.cassette.options"] = "lua/kataven/cassette/options.lua",
     ["kataven.cassette.play"] = "lua/kataven/cassette/play.lua",

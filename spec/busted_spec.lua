@@ -182,4 +182,50 @@ describe("kataven.busted", function()
         assert.truthy(output:find("was recorded by another test of this run", 1, true))
         assert.matches("ok 1 %- lists", run(spec))
     end)
+
+    it("does not let a second spec file record over the first, however it writes the path", function()
+        os.remove(path)
+        local hub = servers.hub {}
+        local other = os.tmpname()
+        local spec = [[
+            local cassette = require("kataven.busted").cassette(%q)
+            it("lists", function()
+                assert.same({}, (cassette.client().widgetKeys.list()))
+            end)
+        ]]
+        write(specs, spec:format(path))
+        write(other .. ".lua", spec:format((path:gsub("/([^/]*)$", "/./%1"))))
+        local runner = [[arg = { [0] = "busted", "-o", "TAP", %q, %q }
+            require "busted.runner" { standalone = false }]]
+        local output = child.run(runner:format(specs, other .. ".lua"), { KATAVEN_CASSETTE_MODE = "record",
+            KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey })
+        hub:stop()
+        os.remove(other)
+        os.remove(other .. ".lua")
+        assert.matches("\nok 1 %- lists", "\n" .. output)
+        assert.matches("\nnot ok 2 %- ", output)
+        assert.truthy(output:find("was recorded by another test of this run", 1, true))
+    end)
+
+    it("lets the spec files of one run share the cassette that KATAVEN_CASSETTE names", function()
+        os.remove(path)
+        local hub = servers.hub {}
+        local other = os.tmpname()
+        local spec = [[
+            it("lists", function()
+                assert.same({}, (require("kataven").new({}).widgetKeys.list()))
+            end)
+        ]]
+        write(specs, spec)
+        write(other .. ".lua", spec)
+        local runner = [[arg = { [0] = "busted", "-o", "TAP", %q, %q }
+            require "busted.runner" { standalone = false }]]
+        local environment = { KATAVEN_CASSETTE_MODE = "record", KATAVEN_CASSETTE = path,
+            KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey }
+        child.run(runner:format(specs, other .. ".lua"), environment)
+        hub:stop()
+        os.remove(other)
+        os.remove(other .. ".lua")
+        assert.equal(2, require("kataven.cassette").open(path):remaining())
+    end)
 end)

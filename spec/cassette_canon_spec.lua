@@ -34,6 +34,13 @@ describe("kataven.cassette.canon", function()
         assert.equal('{"pk_live_:":1,"pk_live_[redacted]":2}', body '{"pk_live_1":2,"pk_live_:":1}')
     end)
 
+    it("takes headers as a file can hold them", function()
+        local headers = canon.headers({ ["X-A"] = "caf\233", ["X-B"] = "café" }, { "x-a", "x-b" }, redact.keys)
+
+        assert.same({ ["x-a"] = "caf?", ["x-b"] = "café" }, headers)
+        assert.same(headers, canon.headers(headers, { "x-a", "x-b" }, redact.keys))
+    end)
+
     it("puts everything but the body into the head", function()
         local names = { "a", "b" }
         local heads, seen = {

@@ -137,6 +137,18 @@ nearest recorded:
         assert.matches("POST /%[redacted%]%?t=%[redacted%]", message)
     end)
 
+    it("shows no part of a secret that a reason is cut in", function()
+        local matcher = matcherOf({ recorded("GET", "/a") }, {
+            match = function()
+                return false, ("x"):rep(90) .. TOKEN
+            end,
+        })
+        local message = explain(matcher, request("GET", "/a"))
+
+        assert.is_nil(message:find(TOKEN:sub(1, 5), 1, true), message)
+        assert.matches("match says: x+%[redacted%]$", message)
+    end)
+
     it("says so when there is nothing recorded", function()
         assert.matches("the file holds no interactions$", explain(matcherOf {}, request("GET", "/a")))
     end)

@@ -246,6 +246,101 @@ describe("a recording", function()
         end)
     end)
 
+    describe("beside another of the same file", function()
+        local inner, sent
+
+        before_each(function()
+            sent = 0
+            inner = { send = function()
+                sent = sent + 1
+                return { status = 200, headers = {}, body = "{}" }
+            end }
+        end)
+
+        local function open(mode, name)
+            local cassette = kataven.cassette.open(name or path, { mode = mode })
+            local over = cassette:over(inner)
+            return cassette, function()
+                return over:send({ method = "GET", path = "/p", headers = {} }, function() end)
+            end
+        end
+
+        local function count()
+            return #json.decodeExact(read(path)).interactions
+        end
+
+        it("sends nothing more once the other is opened", function()
+            for _, mode in ipairs { "record", "append" } do
+                for _, name in ipairs { path, (path:gsub("/([^/]*)$", "/./%1")), "/.." .. path } do
+                    os.remove(path)
+                    sent = 0
+                    local _, first = open(mode)
+                    local second, answer = open(mode, name)
+                    local response, failure = first()
+                    assert.is_nil(response)
+                    assert.equal("cassette", failure.kind)
+                    assert.is_false(failure.sent)
+                    assert.truthy(failure.message:find("another cassette was opened to record " .. path, 1, true))
+                    assert.equal(0, sent)
+                    assert.truthy(answer())
+                    second:assertDone()
+                    assert.equal(1, count())
+                end
+            end
+        end)
+
+        it("tells when what it saved is gone, and only then", function()
+            local first, ask = open "record"
+            assert.truthy(ask())
+            local second, again = open "append"
+            assert.truthy(again())
+            first:assertDone()
+            second:assertDone()
+            assert.equal(2, count())
+
+            local _, anew = open "record"
+            first:assertDone() -- the file is still the old one
+            assert.truthy(anew())
+            assert.equal(1, count())
+            assert.error_matches(function() second:assertDone() end, "recorded anew by another cassette")
+            assert.error_matches(function() first:assertDone() end, "recorded anew by another cassette")
+        end)
+
+        it("keeps an answer that came too late for the file, and says so", function()
+            local first = kataven.cassette.open(path, { mode = "record" })
+            local over = first:over { send = function()
+                open "record"
+                return { status = 200, headers = {}, body = "{}" }
+            end }
+            assert.truthy(over:send({ method = "GET", path = "/p", headers = {} }, function() end))
+            assert.is_nil(read(path))
+            assert.error_matches(function() first:assertDone() end, "another cassette was opened to record")
+        end)
+
+        it("records again, one after the other", function()
+            for _ = 1, 3 do
+                local cassette, ask = open "record"
+                assert.truthy(ask())
+                cassette:assertDone()
+                assert.equal(1, count())
+                assert.equal(1, kataven.cassette.open(path):remaining())
+            end
+        end)
+    end)
+
+    it("knows a file by all the names of its path", function()
+        local name = require("kataven.cassette.lasting").path
+        assert.equal(name "x", name "./x")
+        assert.equal(name "x", name "a/../x")
+        assert.equal(name "d/x", name "d//x")
+        assert.equal("/x", name "/../a/./../x")
+        assert.not_equal(name "x", name "../x")
+        local directory = os.getenv "PWD"
+        if directory then
+            assert.equal(name "x", name(directory .. "/x"))
+        end
+    end)
+
     it("wants a client to send through", function()
         local cassette = kataven.cassette.open(path, { mode = "record" })
         local _, failure = cassette:send({ method = "GET", path = "/p" }, function() end)

@@ -1,5 +1,7 @@
 -- What a recording leaves on the disk, and when.
 
+local child = require "spec.support.child"
+local core = require "kataven.core"
 local kataven = require "kataven"
 local json = require "kataven.cassette.json"
 
@@ -173,6 +175,81 @@ describe("the file of a recording", function()
         cassette:assertDone()
     end)
 
+    it("compares headers that are not UTF-8", function()
+        local options = { headers = { ["X-Trace"] = "caf\233" } }
+        local client = over("record", { answer() }, { matchHeaders = { "X-Trace" } })
+        assert(client.widgetKeys.list(options))
+
+        local cassette = kataven.cassette.open(path, { matchHeaders = { "X-Trace" } })
+        client = kataven.new { apiKey = "sk_live_test_x", transport = cassette }
+        assert(client.widgetKeys.list(options))
+        cassette:assertDone()
+    end)
+
+    it("holds numbers that JSON reads and cannot write", function()
+        local huge = '{ "n": 1e400 }'
+        local a = answer()
+        a.body = huge
+        local client, recording = over("record", { a })
+        assert.equal(math.huge, assert(client:request { method = "POST", path = "/n", body = huge }).n)
+        assert.is_nil(recording:problem())
+        local interaction = json.decodeExact(read(path)).interactions[1]
+        assert.equal(huge, interaction.request.body)
+        assert.equal(huge, interaction.response.body)
+
+        local cassette = kataven.cassette.open(path)
+        client = kataven.new { apiKey = "sk_live_test_x", transport = cassette }
+        assert.equal(math.huge, assert(client:request { method = "POST", path = "/n", body = huge }).n)
+        cassette:assertDone()
+    end)
+
+    it("holds the bytes of what the client does not take for JSON", function()
+        local types = { "application/json-seq", "application/jsonl", "text/plain; profile=a+json" }
+        local answers = {}
+        for i, contentType in ipairs(types) do
+            answers[i] = { status = 200, headers = { ["content-type"] = contentType }, body = '{ "a": 1 }' }
+        end
+        local client = over("record", answers)
+        for _ in ipairs(types) do
+            assert.equal('{ "a": 1 }', (client:request { method = "GET", path = "/t" }))
+        end
+
+        local cassette = kataven.cassette.open(path)
+        client = kataven.new { apiKey = "sk_live_test_x", transport = cassette }
+        for _ in ipairs(types) do
+            assert.equal('{ "a": 1 }', (client:request { method = "GET", path = "/t" }))
+        end
+        cassette:assertDone()
+    end)
+
+    it("holds the bytes of a list whose items are no objects", function()
+        local a = answer()
+        a.body = "[[ 1 ]]"
+        local client = over("record", { a })
+        local _, live = client.widgetKeys.list()
+        assert.equal("[[ 1 ]]", live.body)
+
+        client = kataven.new { apiKey = "sk_live_test_x", transport = kataven.cassette.open(path) }
+        local _, replayed = client.widgetKeys.list()
+        assert.equal("[[ 1 ]]", replayed.body)
+    end)
+
+    it("has a Date to count Retry-After's from, in place of one that cannot be read", function()
+        local function dates(told, date)
+            os.remove(path)
+            local a = { status = 429, headers = { ["retry-after"] = told, date = date }, body = "" }
+            over("record", { a }).widgetKeys.list()
+            return json.decodeExact(read(path)).interactions[1].response.headers.date
+        end
+        local told, good = "Wed, 21 Oct 2065 07:28:00 GMT", "Wed, 21 Oct 2065 07:27:00 GMT"
+
+        assert.matches("^%a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT$", dates(told, nil))
+        assert.matches("^%a%a%a, %d%d %a%a%a %d%d%d%d %d%d:%d%d:%d%d GMT$", dates(told, "junk"))
+        assert.equal(good, dates(told, good))
+        assert.equal("junk", dates("7", "junk"))
+        assert.is_nil(dates("7", nil))
+    end)
+
     it("is shaped by redact, in the recording and in the replay", function()
         local function redact(interaction)
             if interaction.request.method == "DELETE" then
@@ -218,5 +295,35 @@ describe("the file of a recording", function()
             assert.matches(problem, cassette:problem())
             assert.is_nil(read(path))
         end
+    end)
+
+    it("is never a device or a pipe", function()
+        os.execute("mkfifo '" .. path .. "'")
+        local ok, message = core.save(path, "x")
+        assert.is_nil(ok)
+        assert.equal("it is not a regular file", message)
+        assert.is_false(core.isFile(path))
+        assert.is_nil(core.isFile(path .. ".absent"))
+        for _, mode in ipairs { "replay", "append", "once" } do
+            local opened, why = pcall(kataven.cassette.open, path, { mode = mode })
+            assert.is_false(opened)
+            assert.matches("not a regular file", why)
+        end
+    end)
+
+    it("stays whole, and so does the process, under a limit on the size of files", function()
+        local script = path .. ".lua"
+        write(path, "the old one")
+        write(script, [[
+            local ok, message = require("kataven.core").save(arg[1], ("x"):rep(100000))
+            io.write(tostring(ok), " ", tostring(message))
+        ]])
+        local pipe = io.popen(("ulimit -f 8; LUA_PATH='%s' LUA_CPATH='%s' '%s' '%s' '%s' 2>&1"):format(
+            package.path, package.cpath, child.interpreter(), script, path))
+        local output = pipe:read("*a")
+        pipe:close()
+        os.remove(script)
+        assert.matches("^nil File too large", output)
+        assert.equal("the old one", read(path))
     end)
 end)

@@ -9,10 +9,10 @@ local mime = require "mime"
 local KEYS = "/api/v1/widget-keys"
 -- What must not be found: a part of each, so that half a secret is found too.
 local TOKENS = {
-    ["sk_live_canary_T0kEnqZ9xW4bV7"] = "T0kEnqZ9",
+    ["sk_live_canary-co_T0kEnqZ9xW4bV7"] = "T0kEnqZ9",
     ["eyJhbGciOiJI.c4nAryJw/t+odd~x?y>9"] = "c4nAryJw",
 }
-local KEY, KEY_PART = "pk_live_canary_Pl41nT3xTa8", "Pl41nT3x"
+local KEY, KEY_PART = "pk_live_canary-co_Pl41nT3xTa8", "Pl41nT3x"
 
 local function read(path)
     local handle = io.open(path, "rb")
@@ -90,6 +90,9 @@ local function forms(secret)
         secret,
         escaped(secret, ".", "%%%02X"),
         escaped(secret, "[^%w]", "%%%02x"),
+        escaped(secret, "[^%w_]", "%%%02X"), -- what most of Lua's URL encoders do
+        escaped(secret, "-", "%%252D"),
+        escaped(secret, "-", "\\u%04x"),
         escaped(secret, ".", "\\u%04x"),
         escaped(secret, "[_./]", "\\u%04X"),
         (secret:gsub("/", "\\/")),
@@ -301,9 +304,25 @@ io.write(count)
         cassette:assertDone()
     end)
 
+    it("a client's token, also before its first request", function()
+        local other = "canary_0therT0ken_8Kq2"
+        local cassette = kataven.cassette.open(path, { mode = "record" })
+        local first = kataven.new { apiKey = "sk_live_one_1", baseUrl = "http://127.0.0.1:1", transport = cassette,
+            retry = false }
+        kataven.new { apiKey = other, transport = cassette }:close()
+        first.widgetKeys.update(other, { disabled = true })
+        first:close()
+        cassette:assertDone()
+        local handle = assert(io.open(path, "rb"))
+        local text = handle:read "*a"
+        handle:close()
+        assert.truthy(text:find("/widget-keys/", 1, true))
+        assert.is_nil(text:find(other, 1, true))
+    end)
+
     it("the secrets' own object: no dump shows them", function()
         local secrets = require("kataven.cassette.secrets").new()
-        secrets.learnToken "sk_live_canary_T0kEnqZ9xW4bV7"
+        secrets.learnToken "sk_live_canary-co_T0kEnqZ9xW4bV7"
         for _, value in pairs(secrets) do
             assert.equal("function", type(value))
         end

@@ -466,6 +466,40 @@ describe("kataven.cassette", function()
             assert.equal(60, c:clock().now())
         end)
 
+        it("passes once for time-outs side by side", function()
+            local fault = [[{"request":{"method":"GET","path":"/p"},"error":{"kind":"timeout","sent":true}}]]
+            local c = open(nil, fault, fault)
+            local waited, failures, threads = {}, {}, {}
+            local function yielding(seconds)
+                waited[#waited + 1] = seconds
+                coroutine.yield()
+            end
+
+            for i = 1, 2 do
+                threads[i] = coroutine.create(function()
+                    local _, failure = c:send(request("GET", "/p"), yielding)
+                    failures[i] = failure.kind
+                end)
+            end
+            for _ = 1, 2 do
+                for i = 1, 2 do
+                    if coroutine.status(threads[i]) ~= "dead" then
+                        assert(coroutine.resume(threads[i]))
+                    end
+                end
+            end
+            assert.same({ "timeout", "timeout" }, failures)
+            assert.same({ 30, 30 }, waited)
+            assert.equal(30, c:clock().now())
+        end)
+
+        it("of a recorded time-out ends where the call is cancelled", function()
+            local c = open(nil, [[{"request":{"method":"GET","path":"/p"},"error":{"kind":"timeout","sent":true}}]])
+            local _, failure = c:send(request("GET", "/p"), function() return true end)
+
+            assert.same({ "cancelled", true, 0 }, { failure.kind, failure.sent, c:clock().now() })
+        end)
+
         it("runs out at the connect timeout for what was never sent", function()
             local c = open(nil,
                 [[{"request":{"method":"GET","path":"/p"},"error":{"kind":"connect","delay":12}}]])

@@ -188,4 +188,26 @@ describe("kataven.redact", function()
             assert.is_false(redact.value(false, redact.keys))
         end)
     end)
+
+    it("hides a key to its end, escapes within it included", function()
+        local keys = require("kataven.redact").keys
+        for _, rest in ipairs { "acme-corp_S3", "acme%2Dcorp%5fS3", "acme%252Dcorp_S3", "acme\\u002dcorp_S3",
+            "acme\\\\u002dcorp_S3", "%61cme-corp_S3" } do
+            assert.equal("a sk_live_[redacted] b", keys("a sk_live_" .. rest .. " b"))
+            assert.equal("pk_live_[redacted]&c=1", keys("pk_live_" .. rest .. "&c=1"))
+        end
+        assert.equal("sk_live_[redacted]%20b", keys "sk_live_a%20b")
+        assert.equal("sk_live_[redacted]", keys(keys "sk_live_a"))
+    end)
+
+    it("keeps names apart that are keys", function()
+        assert.same({ ["pk_live_[redacted]"] = 1, ["pk_live_[redacted] 2"] = 2, x = 3 },
+            redact.value({ pk_live_a = 1, pk_live_b = 2, x = 3 }, redact.keys))
+    end)
+
+    it("undoes escapes once", function()
+        local unescape = require("kataven.redact").unescape
+        assert.equal("a-b_c/d", unescape "a%2Db\\u005fc\\/d")
+        assert.equal("%2D", unescape "%252D")
+    end)
 end)

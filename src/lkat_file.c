@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,18 +28,48 @@ static bool write_all(int fd, const char *text, size_t len)
     return true;
 }
 
+enum { NOT_A_FILE = -1 };
+
+/* A limit on a file's size ends the process by a signal; held back, it becomes
+ * an errno like any other. */
+static bool write_limited(int fd, const char *text, size_t len)
+{
+    sigset_t limit, before, pending;
+    bool held, there, done;
+    int problem, taken;
+
+    sigemptyset(&limit);
+    sigaddset(&limit, SIGXFSZ);
+    sigemptyset(&pending);
+    sigpending(&pending);
+    there = sigismember(&pending, SIGXFSZ) == 1;
+    held = pthread_sigmask(SIG_BLOCK, &limit, &before) == 0;
+    done = write_all(fd, text, len) && fsync(fd) == 0;
+    problem = errno;
+    sigpending(&pending);
+    if (held && !there && sigismember(&pending, SIGXFSZ) == 1)
+        sigwait(&limit, &taken);
+    if (held)
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = problem;
+    return done;
+}
+
 /* Makes `temporary`, a template of mkstemp, and renames it over `target`. Gives
- * 0, or an errno; nothing is left behind then. */
+ * 0, NOT_A_FILE, or an errno; nothing is left behind then. */
 static int replace(char *temporary, const char *target, const char *text, size_t len)
 {
     struct stat old;
-    int fd = mkstemp(temporary), problem = 0; /* O_EXCL, and the owner's alone */
+    bool there = stat(target, &old) == 0;
+    int fd, problem = 0;
 
+    if (there && !S_ISREG(old.st_mode))
+        return NOT_A_FILE;   /* a device must not become a file */
+    fd = mkstemp(temporary); /* O_EXCL, and the owner's alone */
     if (fd < 0)
         return errno;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    if ((stat(target, &old) == 0 && fchmod(fd, old.st_mode & 07777) != 0) ||
-        !write_all(fd, text, len) || fsync(fd) != 0)
+    if ((there && fchmod(fd, old.st_mode & 07777) != 0) || !write_limited(fd, text, len))
         problem = errno;
     if (close(fd) != 0 && problem == 0)
         problem = errno;
@@ -70,13 +102,24 @@ static int save(lua_State *L)
         return 1;
     }
     lua_pushnil(L);
-    lua_pushstring(L, strerror(problem));
+    lua_pushstring(L, problem == NOT_A_FILE ? "it is not a regular file" : strerror(problem));
     return 2;
+}
+
+/* isFile(path) -> whether it is a regular file; nil where nothing can be seen */
+static int is_file(lua_State *L)
+{
+    struct stat st;
+
+    if (stat(luaL_checkstring(L, 1), &st) != 0)
+        return 0;
+    lua_pushboolean(L, S_ISREG(st.st_mode));
+    return 1;
 }
 
 void lkat_open_file(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"save", save}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"save", save}, {"isFile", is_file}, {NULL, NULL}};
 
     lkat_setfuncs(L, functions);
 }

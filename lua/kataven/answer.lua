@@ -11,9 +11,17 @@ local answer = {}
 ---@field top string the first byte of the JSON text
 ---@field problem? string what is wrong with it, where the form is "broken"
 
-local function contentType(response)
-    local header = response.headers["content-type"]
+-- Without parameters, in lower case.
+local function mediaType(header)
     return header and header:match("^%s*([^;%s]*)"):lower() or nil
+end
+
+--- Whether a Content-Type says that the body is JSON.
+---@param header string|nil
+---@return boolean
+function answer.isJson(header)
+    local kind = mediaType(header)
+    return kind ~= nil and (kind == "application/json" or kind:find("%+json$") ~= nil)
 end
 
 --- Reads a body: as JSON where its Content-Type says so, or says nothing and it
@@ -22,8 +30,8 @@ end
 ---@param always? boolean try whatever the Content-Type says
 ---@return kataven.Answer
 function answer.read(response, always)
-    local kind = contentType(response)
-    local declared = kind and (kind == "application/json" or kind:find("%+json$") ~= nil)
+    local header = response.headers["content-type"]
+    local kind, declared = mediaType(header), answer.isJson(header)
     if not response.body:find("%S") then
         return { form = "empty" }
     elseif kind and not declared and not always then

@@ -14,6 +14,7 @@
 local busted = require "busted"
 local cassetteOf = require "kataven.cassette"
 local default = require "kataven.cassette.default"
+local lasting = require "kataven.cassette.lasting"
 local kataven = require "kataven"
 
 local helper = {}
@@ -22,8 +23,8 @@ local helper = {}
 -- around it, whose cassette is out of place meanwhile.
 local playing = {}
 
--- The files that a test of this run has recorded.
-local recorded = {}
+-- The files that a test of this run has recorded, in this spec file or another.
+local recorded = lasting.table "recorded"
 
 -- Makes a test fail by what it left, as its last step and so only if it came
 -- that far: what it fails by itself stays the one thing that is reported.
@@ -52,7 +53,7 @@ end)
 local function begin(path, options)
     local cassette, problem = cassetteOf.try(path, options)
 
-    if cassette and cassette.mode == "record" and recorded[path] then
+    if cassette and cassette.mode == "record" and recorded[lasting.path(path)] then
         cassette = nil
         problem = ("%s was recorded by another test of this run, which this one would overwrite; give each "
             .. "describe its own cassette and one test, or record with mode append"):format(path)
@@ -73,7 +74,9 @@ local function finish(path)
     for _, client in ipairs(current.clients) do
         client:close()
     end
-    recorded[path] = recorded[path] or current.cassette.mode == "record"
+    if current.cassette.mode == "record" then
+        recorded[lasting.path(path)] = true
+    end
 end
 
 ---@class kataven.busted.Handle

@@ -168,7 +168,8 @@ end
 ---
 --- `record` starts the file anew; what was there stays until the first exchange is
 --- complete. `append` adds to it. `once` replays the file if it is there, else
---- records it.
+--- records it. A file belongs to the last cassette opened to record it: one opened
+--- before sends nothing more.
 ---@param path string
 ---@param options kataven.cassette.Options|nil
 ---@return kataven.Cassette
@@ -224,14 +225,16 @@ end
 --- What a client sends through: in a replay the cassette itself, and in a recording
 --- a transport over the client's own one.
 ---@param inner kataven.Transport
+---@param token string|nil the client's key or JWT, to be kept out of the file from now on
 ---@return kataven.Transport
-function Cassette:over(inner)
-    requireSelf(self, "over(inner)")
+function Cassette:over(inner, token)
+    requireSelf(self, "over(inner, token)")
     local recorder = self.recorder
 
     if not recorder then
         return self
     end
+    recorder:learnToken(token)
     return {
         send = function(_, request, wait)
             requireRequest(request, wait)

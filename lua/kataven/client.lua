@@ -107,7 +107,7 @@ local function newInside(o)
     if over or not o.transport then
         inside.curl = transport.new(inside.engine, { direct = o.direct, watcher = inside.watcher })
     end
-    inside.transport = over and o.transport:over(inside.curl) or o.transport or inside.curl
+    inside.transport = over and o.transport:over(inside.curl, o.apiKey) or o.transport or inside.curl
     return inside
 end
 

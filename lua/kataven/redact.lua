@@ -235,23 +235,119 @@ for before = 0, 2 do
     ENCODED_KEYS[#ENCODED_KEYS + 1] = stableBase64("k_live_", before)
 end
 
+-- The byte behind a percent escape at `at`, be it encoded again (%2D, %252D), and
+-- the position behind it. Nil where there is none.
+local function percentByte(text, at)
+    local from = at + 1
+    while text:find("^25%x%x", from) do
+        from = from + 2
+    end
+    local code, stop = text:match("^(%x%x)()", from)
+    if text:byte(at) == PERCENT and code then
+        return string.char(tonumber(code, 16)), stop
+    end
+end
+
+-- The position behind one backslash, as it stands or percent-encoded.
+local function behindBackslash(text, at)
+    if text:byte(at) == BACKSLASH then
+        return at + 1
+    end
+    local byte, stop = percentByte(text, at)
+    return byte == "\\" and stop or nil
+end
+
+-- The position behind what belongs to a key at `at`: characters as they stand, or
+-- one behind an escape (%2D, %252D, \u002d, %5Cu002d). Nil where there is none.
+local function keyCharacters(text, at)
+    local stop = text:match("^[A-Za-z0-9_-]+()", at)
+    if stop then
+        return stop
+    end
+    local byte
+    byte, stop = percentByte(text, at)
+    if byte ~= "\\" and byte then
+        return byte:find("[A-Za-z0-9_-]") and stop or nil
+    end
+    local behind = behindBackslash(text, at)
+    while behind do
+        at, behind = behind, behindBackslash(text, behind)
+        local code
+        code, stop = text:match("^u00(%x%x)()", at)
+        if code then
+            return string.char(tonumber(code, 16)):find("[A-Za-z0-9_-]") and stop or nil
+        end
+    end
+end
+
+-- Hides what follows sk_live_ and pk_live_, to the key's very end: half of a key
+-- that was left behind an escape would be found by nothing afterwards.
+local function hidePlainKeys(text)
+    local pieces, copied, at = {}, 1, 1
+
+    while true do
+        local _, stop = text:find("[sp]k_live_", at)
+        if not stop then
+            break
+        end
+        local behind = stop + 1
+        repeat
+            local further = keyCharacters(text, behind)
+            behind = further or behind
+        until not further
+        if behind > stop + 1 then
+            pieces[#pieces + 1] = text:sub(copied, stop)
+            pieces[#pieces + 1] = MASK
+            copied = behind
+        end
+        at = behind
+    end
+    pieces[#pieces + 1] = text:sub(copied)
+    return table.concat(pieces)
+end
+
+-- Hides the whole run of letters and digits in which `form` stands.
+local function hideEncodedKeys(text, form)
+    local pieces, copied, at = {}, 1, text:find(form, 1, true)
+
+    while at do
+        local start = at
+        while start > copied and text:find("^%w", start - 1) do
+            start = start - 1
+        end
+        local stop = text:match("^%w*=*()", at)
+        stop = text:match("^%%3[Dd]()", stop) or stop
+        stop = text:match("^%%3[Dd]()", stop) or stop
+        pieces[#pieces + 1] = text:sub(copied, start - 1)
+        pieces[#pieces + 1] = MASK
+        copied = stop
+        at = text:find(form, stop, true)
+    end
+    pieces[#pieces + 1] = text:sub(copied)
+    return table.concat(pieces)
+end
+
 --- Hides the rest of everything that looks like a Kataven key, and the whole of
 --- what looks like one in Base64.
 ---@param text string
 ---@return string
 function redact.keys(text)
     if text:find("k_live_", 1, true) then
-        text = text:gsub("([sp]k_live_)[A-Za-z0-9_-]+", "%1" .. MASK)
+        text = hidePlainKeys(text)
     end
     for i = 1, #ENCODED_KEYS do
-        local form = ENCODED_KEYS[i]
-
-        if text:find(form, 1, true) then
-            text = text:gsub("%w*" .. form .. "%w*=*", MASK):gsub("(%[redacted%])%%3[Dd]", "%1"):gsub(
-                "(%[redacted%])%%3[Dd]", "%1")
+        if text:find(ENCODED_KEYS[i], 1, true) then
+            text = hideEncodedKeys(text, ENCODED_KEYS[i])
         end
     end
     return text
+end
+
+--- A text without its percent and JSON escapes, each undone once.
+---@param text string
+---@return string
+function redact.unescape(text)
+    return withoutPercent(withoutJson(text))
 end
 
 --- Hides both kinds at once. A token that looks like a Kataven key comes out as
@@ -304,9 +400,25 @@ function redact.value(value, redactor)
         elseif type(v) ~= "table" then
             return v
         end
-        local t = {}
+        local t, names = {}, {}
         for k, member in pairs(v) do
-            t[copy(k)] = copy(member)
+            if type(k) == "string" then
+                names[#names + 1] = k
+            else
+                t[k] = copy(member)
+            end
+        end
+        -- Names that read the same without their secrets stay apart, in an
+        -- order of their own.
+        table.sort(names)
+        for _, name in ipairs(names) do
+            local clean = copy(name)
+            local free, count = clean, 1
+            while t[free] ~= nil do
+                count = count + 1
+                free = ("%s %d"):format(clean, count)
+            end
+            t[free] = copy(v[name])
         end
         return core.isArray(v) and core.array(t) or t
     end

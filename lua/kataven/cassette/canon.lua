@@ -100,7 +100,20 @@ function canon.queryOf(url)
     return mark and url:match("^[^#]*", mark + 1) or ""
 end
 
---- The headers that are compared, lower-case names to scrubbed values.
+--- A text as a file can hold it: `?` for each byte beyond ASCII of what is not
+--- UTF-8. Both sides of a comparison take this form, since a recording can keep
+--- no other.
+---@param text string
+---@return string
+function canon.asText(text)
+    if not text:find("[\128-\255]") or core.encode(text) then
+        return text
+    end
+    return (text:gsub("[\128-\255]", "?"))
+end
+
+--- The headers that are compared, lower-case names to scrubbed values
+--- as a file can hold them.
 ---@param headers table<string, string>|nil names in any case
 ---@param names string[] the lower-case names to take
 ---@param scrub kataven.cassette.Scrub
@@ -116,7 +129,7 @@ function canon.headers(headers, names, scrub)
     end
     for _, name in ipairs(names) do
         if lower[name] then
-            taken[name] = redact.header(name, lower[name], scrub)
+            taken[name] = canon.asText(redact.header(name, lower[name], scrub))
         end
     end
     return taken

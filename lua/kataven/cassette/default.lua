@@ -2,13 +2,17 @@
 --- put in place, else the file that KATAVEN_CASSETTE names. So a script can be
 --- recorded and replayed without a change to it.
 
+local lasting = require "kataven.cassette.lasting"
+
 local default = {}
 
 --- The key of a client that is only to replay, and was given none.
 default.PLACEHOLDER_KEY = "sk_live_replay_placeholder"
 
 local placed = nil
-local opened = {} -- by file; each with what watches over the end of the program
+-- By file; each with what watches over the end of the program. A second spec file
+-- goes on with the first one's cassette instead of recording over it.
+local opened = lasting.table "opened"
 
 -- Calls a function when this Lua state is closed. Only userdata are finalised
 -- on Lua 5.1 and LuaJIT.

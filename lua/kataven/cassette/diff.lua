@@ -202,7 +202,8 @@ local function describe(out, matcher, index, miss)
             .. (usedBy and not matcher.decide and "; `allowRepeats = true` would play it again" or "")
     end
     if miss.reasons[index] ~= nil then
-        out[#out + 1] = "      match says: " .. cut(tostring(miss.reasons[index]), MAX_VALUE)
+        -- Scrubbed before it is cut: half a secret would not be known for one.
+        out[#out + 1] = "      match says: " .. cut(miss.scrub(tostring(miss.reasons[index])), MAX_VALUE)
     end
 end
 

@@ -307,6 +307,10 @@ local NO_SUCH_FILE = 2
 ---@return string|nil problem when it cannot be read
 ---@return boolean|nil absent is that because there is no such file?
 function file.read(path)
+    -- A device may have no end, and a pipe no writer.
+    if core.isFile(path) == false then
+        return nil, path .. ": it is not a regular file"
+    end
     local handle, message, code = io.open(path, "rb")
 
     if not handle then

@@ -75,10 +75,13 @@ function play.interaction(interaction, request, wait, clock, file)
     end
 
     if fault and fault.kind == "timeout" and delay == 0 then
-        -- Who was timed out had waited; nobody has to be told to wait for it here.
+        -- Who was timed out had waited: through the same wait as for a delay, so
+        -- that time-outs side by side pass together.
         local limit = limitOf(request, sent)
 
-        clock.advance(limit < math.huge and limit or 0)
+        if limit < math.huge and pass(limit, wait, clock) then
+            return failed("cancelled", sent, nil, "cancelled before the time ran out")
+        end
     elseif delay > 0 then
         local limit = limitOf(request, sent)
 

@@ -5,6 +5,7 @@
 --- byte wherever somebody may see its bytes (an error's `body`, a text), and
 --- written as JSON, which is nicer to read and edit, where only its value is seen.
 
+local answer = require "kataven.answer"
 local base64 = require "kataven.base64"
 local canon = require "kataven.cassette.canon"
 local core = require "kataven.core"
@@ -12,6 +13,8 @@ local json = require "kataven.cassette.json"
 local redact = require "kataven.redact"
 
 local record = {}
+
+local asText = canon.asText
 
 -- The client's own headers: they say nothing about the call, and some differ from
 -- one machine to the next.
@@ -47,18 +50,15 @@ local function isDeep(value, left)
     return false
 end
 
--- The value of a text that may be written as JSON; nil where it may not.
+-- The value of a text that may be written as JSON, and its canonical text; nil
+-- where it may not. Some JSON cannot be written again: 1e400 reads as infinity.
 local function valueOf(text)
     local value = json.decodeExact(text)
+    local canonical = value ~= nil and not isDeep(value, DEEPEST) and core.encode(value)
 
-    if not isDeep(value, DEEPEST) then
-        return value
+    if canonical then
+        return value, canonical
     end
-end
-
--- A header or a message as JSON can hold it: nothing that is not UTF-8.
-local function asText(text)
-    return core.encode(text) and text or (text:gsub("[\128-\255]", "?"))
 end
 
 local function putBytes(fields, body, scrub)
@@ -81,7 +81,7 @@ local function isPromised(request, response, value)
         return not list or request.method == "GET"
     end
     for _, item in ipairs(value) do
-        list = list and type(item) == "table"
+        list = list and type(item) == "table" and not json.isArray(item)
     end
     return list
 end
@@ -94,17 +94,16 @@ local function hidesKeys(text, scrub)
 end
 
 local function putAnswer(fields, request, response, scrub)
-    local body, kind = response.body, (response.headers["content-type"] or ""):lower()
+    local body = response.body
 
     if body == "" then
         return
     end
-    local value
-    if kind:find("^%s*application/json") or kind:find("+json", 1, true) then
-        value = valueOf(body)
+    local value, canonical
+    if answer.isJson(response.headers["content-type"]) then
+        value, canonical = valueOf(body)
     end
-    local same = value ~= nil and core.encode(value) == body
-    if value ~= nil and (same or isPromised(request, response, value) or hidesKeys(body, scrub)) then
+    if value ~= nil and (canonical == body or isPromised(request, response, value) or hidesKeys(body, scrub)) then
         fields.json = redact.value(value, scrub)
     else
         putBytes(fields, body, scrub)
@@ -163,14 +162,16 @@ end
 local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
 
---- Adds the Date that an answer ought to have had where its `Retry-After` is a
---- date too: the client counts from it, now and in every replay.
+--- Gives an answer the Date that it ought to have had where its `Retry-After` is a
+--- date too, in place of none or one that cannot be read: the client counts from
+--- it, now and in every replay.
 ---@param response kataven.Response
 function record.settleDate(response)
     local headers = response.headers
-    local told = headers["retry-after"]
+    local told, date = headers["retry-after"], headers["date"]
 
-    if told and not told:find("^%s*%d+%s*$") and not headers["date"] then
+    -- What differs with this machine's clock would differ in a replay.
+    if core.retryAfter(told, date, 0) ~= core.retryAfter(told, date, 1) then
         local now = os.date("!*t")
         headers["date"] = ("%s, %02d %s %d %02d:%02d:%02d GMT"):format(
             DAYS[now.wday], now.day, MONTHS[now.month], now.year, now.hour, now.min, now.sec)

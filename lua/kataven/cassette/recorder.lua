@@ -10,6 +10,7 @@ local canon = require "kataven.cassette.canon"
 local core = require "kataven.core"
 local file = require "kataven.cassette.file"
 local json = require "kataven.cassette.json"
+local lasting = require "kataven.cassette.lasting"
 local record = require "kataven.cassette.record"
 local secretsOf = require "kataven.cassette.secrets"
 
@@ -24,8 +25,20 @@ local recorder = {}
 ---@field private dirty boolean is there anything that the file does not hold?
 ---@field problem string|nil why it was not saved
 ---@field private broken boolean|nil is that for good?
+---@field private anew boolean does it start the file anew?
+---@field private file { last: integer, started: integer } what all the recorders of the file share
+---@field private turn integer which of them it is
 local Recorder = {}
 Recorder.__index = Recorder
+
+-- Counts the recorders of each file: the latest has it to itself. `started` is the
+-- latest that has started it anew.
+local function fileOf(path)
+    local files, key = lasting.table "files", lasting.path(path)
+
+    files[key] = files[key] or { last = 0, started = 0 }
+    return files[key]
+end
 
 -- An interaction ready to be saved: its text, and all that the text may hide.
 local function entryOf(interaction)
@@ -76,6 +89,8 @@ function recorder.new(path, settings, kept)
         entries = {},
         secrets = secretsOf.new(),
         dirty = false,
+        anew = kept == nil,
+        file = fileOf(path),
     }, Recorder)
     local token = os.getenv "KATAVEN_API_KEY"
 
@@ -87,7 +102,15 @@ function recorder.new(path, settings, kept)
         end
         self.entries[i] = entry
     end
+    self.file.last = self.file.last + 1
+    self.turn = self.file.last
     return self
+end
+
+--- Keeps a client's key or JWT out of the file, also before its first request.
+---@param token string|nil
+function Recorder:learnToken(token)
+    self.secrets.learnToken(token)
 end
 
 -- The interaction after the user's say; nil where it is to be left out. The
@@ -123,11 +146,30 @@ function Recorder:leak()
     end
 end
 
+-- Has another cassette taken the file over, at this one's cost?
+---@private
+function Recorder:displaced(sending)
+    if self.turn == self.file.last then
+        return nil
+    elseif sending or self.dirty then
+        return ("another cassette was opened to record %s meanwhile, and would be overwritten. A file belongs to one "
+            .. "at a time: share the cassette, or give each its own file"):format(self.path)
+    elseif self.file.started > self.turn and self:count() > 0 then
+        return ("%s was recorded anew by another cassette, over what this one had saved"):format(self.path)
+    end
+end
+
 --- Saves what is not saved yet. The whole text is searched before anything is
 --- opened for writing.
+---@param sending boolean|nil is there more to come?
 ---@return string|nil problem
-function Recorder:save()
+function Recorder:save(sending)
     if self.broken then
+        return self.problem
+    end
+    self.problem = self:displaced(sending)
+    if self.problem then
+        self.broken = true
         return self.problem
     elseif not self.dirty then
         return nil
@@ -145,6 +187,9 @@ function Recorder:save()
     end
     local ok, message = core.save(self.path, recorder.document(texts))
     self.dirty = not ok
+    if ok and self.anew then
+        self.file.started = math.max(self.file.started, self.turn)
+    end
     self.problem = not ok and ("%s could not be saved: %s"):format(self.path, message) or nil
     return self.problem
 end
@@ -190,7 +235,7 @@ end
 ---@return kataven.Response|nil
 ---@return kataven.Failure|nil
 function Recorder:send(inner, request, wait)
-    local problem = self:save()
+    local problem = self:save(true)
     if problem then
         return nil, { kind = "cassette", sent = false, message = "nothing more is sent, since " .. problem }
     end

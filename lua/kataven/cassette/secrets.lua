@@ -2,13 +2,14 @@
 --- that went either way. What is to be saved is cleaned of them, and then looked
 --- through once more. They live in closures only, so that no dump shows them.
 
-local canon = require "kataven.cassette.canon"
-local json = require "kataven.cassette.json"
 local redact = require "kataven.redact"
 
 local secrets = {}
 
 local KEY = "[sp]k_live_[A-Za-z0-9_-]+"
+
+-- Enough characters of Base64, or of a token that is no key, to hold a secret.
+local LONG_RUN = ("[%w+/_.-]"):rep(7)
 
 ---@class kataven.cassette.Secrets
 ---@field learnToken fun(token: string|nil)
@@ -51,14 +52,14 @@ function secrets.new()
         end
     end
 
-    -- Keys in a text, also behind percent-encoding and JSON's escapes.
+    -- Keys in a text, also behind percent-encoding and JSON's escapes, which may
+    -- themselves have been encoded.
     local function learnText(text)
         learnKeys(text)
-        if text:find("%", 1, true) then
-            learnKeys(canon.decode(text))
-        end
-        if text:find("\\", 1, true) then
-            eachString(json.decodeExact(text), learnKeys)
+        if text:find("[%%\\]") then
+            local once = redact.unescape(text)
+            learnKeys(once)
+            learnKeys(redact.unescape(once))
         end
     end
 
@@ -88,8 +89,12 @@ function secrets.new()
         learnText(request.body or "")
     end
 
-    -- The keys that are left after `redact.keys` are in some other form.
+    -- The keys that are left after `redact.keys` are in some other form: behind
+    -- escapes, or in Base64. Most texts can hold neither.
     local function hideRest(text)
+        if not text:find("[%%\\]") and not text:find(LONG_RUN) then
+            return text
+        end
         for i = 1, #list do
             text = list[i].redactor:text(text)
         end
@@ -115,8 +120,10 @@ function secrets.new()
     end
 
     function self.find(text, first)
+        -- Base64 may have been broken into lines.
+        local joined = text:gsub("\\[rnt]", ""):gsub("%s+", "")
         for i = first, #list do
-            if list[i].redactor:text(text) ~= text then
+            if list[i].redactor:text(text) ~= text or list[i].redactor:text(joined) ~= joined then
                 return list[i].what
             end
         end
