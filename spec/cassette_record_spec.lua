@@ -1,18 +1,12 @@
 -- What was recorded is what is replayed: values, errors, meta, retries.
 
+local files = require "spec.support.files"
 local kataven = require "kataven"
 local json = require "kataven.cassette.json"
 local servers = require "spec.support.servers"
 local talk = require "spec.support.talk"
 
-local function read(path)
-    local handle = io.open(path, "rb")
-    local text = handle and handle:read "*a"
-    if handle then
-        handle:close()
-    end
-    return text
-end
+local read = files.read
 
 local function noPlan() end
 

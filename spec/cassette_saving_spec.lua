@@ -2,23 +2,11 @@
 
 local child = require "spec.support.child"
 local core = require "kataven.core"
+local files = require "spec.support.files"
 local kataven = require "kataven"
 local json = require "kataven.cassette.json"
 
-local function read(path)
-    local handle = io.open(path, "rb")
-    local text = handle and handle:read "*a"
-    if handle then
-        handle:close()
-    end
-    return text
-end
-
-local function write(path, text)
-    local handle = assert(io.open(path, "wb"))
-    handle:write(text)
-    handle:close()
-end
+local read, write = files.read, files.write
 
 describe("the file of a recording", function()
     local path

@@ -3,7 +3,10 @@
 
 local child = require "spec.support.child"
 local examples = require "spec.support.examples"
+local files = require "spec.support.files"
 local servers = require "spec.support.servers"
+
+local write = files.write
 
 local GUIDE = "docs/testing-your-scripts.md"
 
@@ -12,12 +15,6 @@ local function shell(command)
     local output = pipe:read "*a"
     pipe:close()
     return output
-end
-
-local function write(path, text)
-    local handle = assert(io.open(path, "wb"))
-    handle:write(text)
-    handle:close()
 end
 
 describe(GUIDE, function()

@@ -27,7 +27,7 @@ function failures.known(kind)
 end
 
 --- An error of what is known of a call, with nothing secret in it. `extra` has
---- further fields, and is taken over.
+--- further fields, and is taken over; a body in it is clean already.
 ---@return kataven.Error
 function failures.new(self, name, message, extra)
     local client = self.client
@@ -48,7 +48,6 @@ function failures.new(self, name, message, extra)
         err.requestId = clean["x-request-id"]
     end
     if err.body then
-        err.body = redactor:text(err.body)
         local kind = err.headers and err.headers["content-type"]
         if kind and kind:lower():find("json", 1, true) or err.body:find("^%s*[%[{]") then
             err.data = core.decode(err.body)
@@ -109,7 +108,12 @@ function failures.refused(self, response, outcome, problem)
     local applied = core.maybeApplied(outcome, true)
     return failures.new(self, "ResponseError", ("%d, but %s%s"):format(
         response.status, problem, applied and AFTER_LOSS or ""),
-        { status = response.status, headers = response.headers, body = response.body, maybeApplied = applied })
+        {
+            status = response.status,
+            headers = response.headers,
+            body = self.client.redactor:text(response.body),
+            maybeApplied = applied,
+        })
 end
 
 --- The error for an attempt without a whole answer. `reason` is the class of the

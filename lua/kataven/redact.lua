@@ -138,9 +138,14 @@ for code = 0, 255 do
     end
 end
 
-local function withoutPercent(text)
+--- A text without its percent-encoding.
+---@param text string
+---@return string
+function redact.withoutPercent(text)
     return (text:gsub("%%(%x%x)", PERCENT_ESCAPES))
 end
+
+local withoutPercent = redact.withoutPercent
 
 local function withoutJson(text)
     text = text:gsub("\\u(%x%x%x%x)", function(hex)
@@ -283,48 +288,31 @@ end
 -- Hides what follows sk_live_ and pk_live_, to the key's very end: half of a key
 -- that was left behind an escape would be found by nothing afterwards.
 local function hidePlainKeys(text)
-    local pieces, copied, at = {}, 1, 1
-
-    while true do
-        local _, stop = text:find("[sp]k_live_", at)
-        if not stop then
-            break
+    return replaceAll(text, function(from)
+        local _, stop = text:find("[sp]k_live_", from)
+        return stop and stop + 1
+    end, function(at)
+        local stop, further = nil, keyCharacters(text, at)
+        while further do
+            stop, further = further, keyCharacters(text, further)
         end
-        local behind = stop + 1
-        repeat
-            local further = keyCharacters(text, behind)
-            behind = further or behind
-        until not further
-        if behind > stop + 1 then
-            pieces[#pieces + 1] = text:sub(copied, stop)
-            pieces[#pieces + 1] = MASK
-            copied = behind
-        end
-        at = behind
-    end
-    pieces[#pieces + 1] = text:sub(copied)
-    return table.concat(pieces)
+        return stop
+    end)
 end
 
 -- Hides the whole run of letters and digits in which `form` stands.
 local function hideEncodedKeys(text, form)
-    local pieces, copied, at = {}, 1, text:find(form, 1, true)
-
-    while at do
-        local start = at
-        while start > copied and text:find("^%w", start - 1) do
+    return replaceAll(text, function(from)
+        local start = text:find(form, from, true)
+        while start and start > from and text:find("^%w", start - 1) do
             start = start - 1
         end
+        return start
+    end, function(at)
         local stop = text:match("^%w*=*()", at)
         stop = text:match("^%%3[Dd]()", stop) or stop
-        stop = text:match("^%%3[Dd]()", stop) or stop
-        pieces[#pieces + 1] = text:sub(copied, start - 1)
-        pieces[#pieces + 1] = MASK
-        copied = stop
-        at = text:find(form, stop, true)
-    end
-    pieces[#pieces + 1] = text:sub(copied)
-    return table.concat(pieces)
+        return text:match("^%%3[Dd]()", stop) or stop
+    end)
 end
 
 --- Hides the rest of everything that looks like a Kataven key, and the whole of

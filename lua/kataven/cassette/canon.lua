@@ -43,24 +43,14 @@ function canon.percent(text)
 end
 
 -- A part of a path or query that was encoded twice, by percent signs or as JSON
--- before them, without its secrets; nil
--- where it has none.
+-- before them, without its secrets; nil where it has none.
 local function hideInner(part, scrub)
-    local inner = (part:find("%25", 1, true) or part:find("%5C", 1, true)) and canon.decode(part)
+    local inner = (part:find("%25", 1, true) or part:find("%5C", 1, true)) and redact.withoutPercent(part)
     local hidden = inner and scrub(inner)
 
     if hidden ~= inner then
         return (core.escape(hidden):gsub("%%5Bredacted%%5D", redact.MASK))
     end
-end
-
---- A text without its percent-encoding.
----@param text string
----@return string
-function canon.decode(text)
-    return (text:gsub("%%(%x%x)", function(hex)
-        return string.char(tonumber(hex, 16))
-    end))
 end
 
 --- A path or query in normal form, its secrets hidden.

@@ -6,12 +6,12 @@
 --- fails with it before anything is sent, as does `assertDone`.
 
 local base64 = require "kataven.base64"
-local canon = require "kataven.cassette.canon"
 local core = require "kataven.core"
 local file = require "kataven.cassette.file"
 local json = require "kataven.cassette.json"
 local lasting = require "kataven.cassette.lasting"
 local record = require "kataven.cassette.record"
+local redact = require "kataven.redact"
 local secretsOf = require "kataven.cassette.secrets"
 
 local recorder = {}
@@ -57,7 +57,7 @@ local function entryOf(interaction)
         parts[#parts + 1] = #part % 4 == 0 and base64.decode(part) or nil
     end)
     -- What was encoded twice is looked through as well.
-    parts[#parts + 1] = canon.decode(table.concat(parts, "\n"))
+    parts[#parts + 1] = redact.withoutPercent(table.concat(parts, "\n"))
     return {
         text = "    " .. text:gsub("\n$", ""):gsub("\n", "\n    "),
         probe = table.concat(parts, "\n"),
