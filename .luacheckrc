@@ -6,3 +6,7 @@ files["lua"].max_comment_line_length = 160
 cache = false
 
 files["spec"].std = "+busted"
+
+for _, name in ipairs { "host/ngx.lua", "queue.lua" } do
+  files["lua/kataven/" .. name].std = "min+ngx_lua"
+end

@@ -16,7 +16,7 @@ describe("a client", function()
             names[#names + 1] = name
         end
         table.sort(names)
-        assert.same({ "close", "request", "widgetKeys" }, names)
+        assert.same({ "close", "parallel", "queue", "request", "widgetKeys" }, names)
     end)
 
     it("does not initialise libcurl before it calls", function()

@@ -159,7 +159,13 @@ describe("the options of kataven.new", function()
                 x = "transport must be an object with a method send(self, request, wait), got a string",
                 [false] = "got a boolean",
             },
-            wait = { ngx = "wait must be a function", [5] = "wait must be a function", [false] = "got a boolean" },
+            wait = {
+                [5] = "wait must be a function of (seconds, fd), or one of \"ngx\", \"cqueues\", \"copas\", \"luv\", "
+                    .. '"yield", got a number (5)',
+                [false] = "got a boolean",
+                cqueue = 'got a string ("cqueue"); did you mean "cqueues"?',
+                ngx = 'wait = "ngx" works inside OpenResty only',
+            },
             log = { debug = "log must be a function of one table", [true] = "got a boolean (true)" },
         } do
             for value, wanted in pairs(cases) do
@@ -308,13 +314,32 @@ describe("a client in OpenResty", function()
         ]]):format(code)))
     end
 
-    it("needs a wait, and says which", function()
-        assert.matches("^false .-in OpenResty a client needs a wait, .-; pass wait = function%(seconds%) ngx%.sleep",
-            inOpenresty 'kataven.new { apiKey = "sk_live_a" }')
+    it("waits in ngx.sleep where nothing else is said, whatever its transport", function()
+        for _, option in ipairs { "", 'wait = "ngx"' } do
+            assert.equal("true 1 0.5", (inOpenresty(([[
+                local slept = {}
+                function ngx.sleep(seconds) slept[#slept + 1] = seconds end
+                local client = kataven.new {
+                    apiKey = "sk_live_a",
+                    transport = { send = function(_, _, wait) wait(0.05) return { status = 200, body = "[]" } end },
+                    %s
+                }
+                kataven.assert(client.widgetKeys.list())
+                error(#slept .. " " .. slept[1] * 10, 0)
+            ]]):format(option)):gsub("^false", "true")))
+        end
     end)
 
-    it("takes one, or a transport of its own", function()
-        assert.matches("^true ", inOpenresty 'kataven.new { apiKey = "sk_live_a", wait = function() end }')
-        assert.matches("^true ", inOpenresty 'kataven.new { apiKey = "sk_live_a", transport = { send = print } }')
+    it("takes another wait", function()
+        assert.matches("^true ", inOpenresty [[
+            local waited = false
+            local client = kataven.new {
+                apiKey = "sk_live_a",
+                wait = function() waited = true end,
+                transport = { send = function(_, _, wait) wait(1) return { status = 200, body = "[]" } end },
+            }
+            client.widgetKeys.list()
+            assert(waited)
+        ]])
     end)
 end)

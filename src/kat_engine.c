@@ -1,5 +1,6 @@
 /* The engine's outside: making, starting, stepping, waiting, ending. */
 #include <math.h>
+#include <poll.h>
 #include <string.h>
 
 #include "kat_clock.h"
@@ -27,6 +28,7 @@ kat_engine *kat_engine_new(const kat_config *config)
     kat_driver_init(&engine->driver);
     kat_gate_init(&engine->gate, config->max_concurrent);
     engine->process = kat_process();
+    engine->alarm = HUGE_VAL;
     engine->max_bytes = config->max_bytes;
     engine->max_concurrent = config->max_concurrent;
     if (!copy(&engine->ca_file, config->ca_file) || !copy(&engine->ca_path, config->ca_path) ||
@@ -86,6 +88,7 @@ bool kat_check_fork(kat_engine *engine)
     engine->idle = NULL;
     engine->idle_count = engine->active = engine->unclaimed = 0;
     engine->stepping = false;
+    engine->alarm = HUGE_VAL;
     engine->process = process;
     return true;
 }
@@ -147,12 +150,19 @@ bool kat_poll(kat_engine *engine, double seconds)
     /* What others have not claimed yet must not keep this wait awake: they
      * cannot run before it ends. */
     kat_driver_ring(engine, false);
+    if (!engine->multi && seconds > 0)
+        return poll(NULL, 0, (int)kat_to_ms(seconds)) == 0;
     return drive(engine, seconds > 0 ? kat_to_ms(seconds) : 0);
 }
 
 double kat_timeout(kat_engine *engine)
 {
     return engine->multi && engine->active > 0 ? kat_driver_timeout(engine) : HUGE_VAL;
+}
+
+bool kat_has_fd(void)
+{
+    return KAT_EPOLL;
 }
 
 int kat_fd(kat_engine *engine)
@@ -167,17 +177,31 @@ int kat_fd(kat_engine *engine)
 void kat_settle(kat_engine *engine)
 {
     kat_driver_ring(engine, engine->unclaimed + engine->gate.poked > 0);
-    if (engine->active == 0)
+    if (engine->active == 0 && (engine->alarm == HUGE_VAL || engine->alarm <= kat_now()))
         kat_driver_arm(engine, HUGE_VAL);
+}
+
+/* The earliest of the ends that hosts wait for. One whose caller has gone
+ * meanwhile costs a wake-up, and is forgotten. */
+static void set_alarm(kat_engine *engine, double now, double seconds)
+{
+    if (engine->alarm <= now)
+        engine->alarm = HUGE_VAL;
+    if (now + seconds < engine->alarm)
+        engine->alarm = now + seconds;
 }
 
 double kat_prepare_wait(kat_engine *engine, kat_op *op, double longest, bool watcher)
 {
-    double left = kat_timeout(engine);
+    double now = kat_now(), left = kat_timeout(engine);
 
+    if (!op)
+        set_alarm(engine, now, longest);
     kat_settle(engine);
     if (left < HUGE_VAL)
-        kat_driver_arm(engine, kat_now() + left);
+        kat_driver_arm(engine, now + left);
+    if (engine->alarm < HUGE_VAL)
+        kat_driver_arm(engine, engine->alarm);
     if (op && left < longest)
         longest = left;
     if (op && !watcher) {

@@ -93,12 +93,16 @@ const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request
  * brought up to date by the claim or the wait that follows. */
 void kat_step(kat_engine *engine);
 
-/* The same, but first waits up to `seconds` for something to do. False when a
- * signal broke the wait, so that the caller can let its handlers run. */
+/* The same, but first waits up to `seconds` for something to do; to their end
+ * where no request was ever made. False when a signal broke the wait, so that
+ * the caller can let its handlers run. */
 bool kat_poll(kat_engine *engine, double seconds);
 
 /* Seconds until the engine wants a step even if no descriptor turns ready. */
 double kat_timeout(kat_engine *engine);
+
+/* Whether this system has what kat_fd needs. */
+bool kat_has_fd(void);
 
 /* One descriptor that turns readable whenever the engine wants a step; -1
  * where there is none. It stays the engine's. */
@@ -106,7 +110,8 @@ int kat_fd(kat_engine *engine);
 
 /* To be called before the host waits on kat_fd for `op` (NULL: for a turn or
  * a back-off): brings the descriptor up to date. Gives the longest wait in
- * seconds. `watcher`: the host wakes when the descriptor turns readable. */
+ * seconds, after which the descriptor turns readable too, for hosts that have
+ * no timers. `watcher`: the host wakes when it turns readable. */
 double kat_prepare_wait(kat_engine *engine, kat_op *op, double longest, bool watcher);
 
 /* Brings the doorbell up to date, after turns were poked or looked at. Cheap

@@ -208,7 +208,9 @@ void kat_driver_arm(kat_engine *engine, double at)
 
     /* One that fires too early costs a spurious wake-up; setting it at every
      * change would cost a system call each. */
-    if (!driver->shown || (at >= driver->armed && at < HUGE_VAL) || at == driver->armed)
+    if (!driver->shown || at == driver->armed)
+        return;
+    if (at >= driver->armed && at < HUGE_VAL && driver->armed > kat_now())
         return;
     memset(&spec, 0, sizeof spec);
     if (at < HUGE_VAL) {

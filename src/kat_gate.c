@@ -100,6 +100,7 @@ void kat_gate_close(kat_gate *gate)
 void kat_turn_enter(kat_gate *gate, kat_turn *turn)
 {
     turn->gate = gate;
+    turn->id = ++gate->last_id;
     move(turn, KAT_TURN_RESTING);
 }
 
@@ -134,9 +135,57 @@ void kat_turn_rest(kat_turn *turn, double now)
     call_next(turn->gate, now);
 }
 
+void kat_turn_tell(kat_turn *turn)
+{
+    kat_turn_list *news;
+
+    if (!turn->gate || turn->news)
+        return;
+    news = &turn->gate->news;
+    turn->news = true;
+    turn->news_prev = news->last;
+    if (news->last)
+        news->last->news_next = turn;
+    else
+        news->first = turn;
+    news->last = turn;
+}
+
+static void drop_news(kat_turn *turn)
+{
+    kat_turn_list *news;
+
+    if (!turn->news)
+        return;
+    news = &turn->gate->news;
+    turn->news = false;
+    if (turn->news_prev)
+        turn->news_prev->news_next = turn->news_next;
+    else
+        news->first = turn->news_next;
+    if (turn->news_next)
+        turn->news_next->news_prev = turn->news_prev;
+    else
+        news->last = turn->news_prev;
+    turn->news_prev = turn->news_next = NULL;
+}
+
+uint64_t kat_gate_news(kat_gate *gate)
+{
+    kat_turn *turn = gate->news.first;
+
+    if (!turn)
+        return 0;
+    drop_news(turn);
+    return turn->id;
+}
+
 void kat_turn_poke(kat_turn *turn)
 {
-    if (turn->gate && !turn->poked) {
+    if (!turn->gate)
+        return;
+    kat_turn_tell(turn);
+    if (!turn->poked) {
         turn->poked = true;
         turn->gate->poked++;
     }
@@ -144,6 +193,7 @@ void kat_turn_poke(kat_turn *turn)
 
 void kat_turn_look(kat_turn *turn)
 {
+    drop_news(turn);
     if (turn->poked) {
         turn->poked = false;
         turn->gate->poked--;

@@ -18,10 +18,13 @@ struct kat_op;
 typedef struct kat_turn {
     kat_gate *gate; /* NULL while outside */
     struct kat_turn *prev, *next;
+    struct kat_turn *news_prev, *news_next; /* among those with news */
     kat_turn_state state;
+    uint64_t id;       /* of its own within the gate */
     double until;      /* when the lease ends; meaningful while held */
     double lease;      /* its length in seconds */
     bool poked;        /* something happened that its caller has not looked at */
+    bool news;         /* kat_gate_news has yet to name it */
     struct kat_op *op; /* the attempt that is made in this turn; see kat_op_tie */
 } kat_turn;
 
@@ -32,7 +35,9 @@ typedef struct kat_turn_list {
 struct kat_gate {
     size_t max, held;
     kat_turn_list resting, waiting, holding;
-    size_t poked; /* turns whose caller ought to look */
+    kat_turn_list news; /* linked by news_prev and news_next */
+    size_t poked;       /* turns whose caller ought to look */
+    uint64_t last_id;
 };
 
 void kat_gate_init(kat_gate *gate, size_t max);
@@ -54,7 +59,13 @@ void kat_turn_rest(kat_turn *turn, double now);
 void kat_turn_poke(kat_turn *turn);
 void kat_turn_look(kat_turn *turn);
 
-/* The same as resting, and out. All four do nothing for a turn outside. */
+/* For who wakes the callers of many turns: the id of one that was poked, or
+ * whose attempt has ended, since it was named last; 0 when there is none. */
+uint64_t kat_gate_news(kat_gate *gate);
+/* Has it named, without a poke. */
+void kat_turn_tell(kat_turn *turn);
+
+/* The same as resting, and out. Each of them does nothing for a turn outside. */
 void kat_turn_leave(kat_turn *turn, double now);
 
 KAT_END_DECLS

@@ -62,6 +62,7 @@ struct kat_engine {
     uint64_t process; /* whose handles these are */
     kat_op *ops;      /* ACTIVE and DONE */
     size_t active, unclaimed;
+    double alarm; /* when a host without timers wants to be woken; HUGE_VAL: never */
     kat_slot *idle;
     size_t idle_count;
     kat_driver driver;

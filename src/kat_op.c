@@ -162,6 +162,8 @@ void kat_op_finish(kat_op *op, CURLcode code)
     kat_op_move(op, KAT_DONE);
     op->engine->active--;
     op->engine->unclaimed++;
+    if (op->turn)
+        kat_turn_tell(op->turn);
     end_turn(op);
 }
 

@@ -77,5 +77,7 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     lkat_open_turn(L);
     lua_pushstring(L, kat_curl_version_text());
     lua_setfield(L, -2, "curlVersion");
+    lua_pushboolean(L, kat_has_fd());
+    lua_setfield(L, -2, "descriptors"); /* whether engine:fd() gives one */
     return 1;
 }

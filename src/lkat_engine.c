@@ -98,14 +98,39 @@ static int engine_fd(lua_State *L)
     return 1;
 }
 
-/* prepare(longest): to be called before a host waits for a turn or a back-off;
+/* poll(seconds): blocks until there is something to do, the time is over, or
+ * a signal came; then steps. */
+static int engine_poll(lua_State *L)
+{
+    kat_engine *engine = lkat_engine(L, 1);
+    double seconds = luaL_checknumber(L, 2);
+
+    if (engine)
+        kat_poll(engine, seconds);
+    return 0;
+}
+
+/* news() -> the id of a turn whose caller ought to go on | nil, each named once */
+static int engine_news(lua_State *L)
+{
+    kat_engine *engine = lkat_engine(L, 1);
+    uint64_t id = engine ? kat_gate_news(kat_engine_gate(engine)) : 0;
+
+    if (id == 0)
+        return 0;
+    lua_pushnumber(L, (lua_Number)id);
+    return 1;
+}
+
+/* prepare(seconds): to be called before a host waits for a turn or a back-off;
  * brings the descriptor up to date. */
 static int engine_prepare(lua_State *L)
 {
     kat_engine *engine = lkat_engine(L, 1);
+    double seconds = luaL_checknumber(L, 2);
 
     if (engine)
-        kat_prepare_wait(engine, NULL, HUGE_VAL, true);
+        kat_prepare_wait(engine, NULL, seconds, true);
     return 0;
 }
 
@@ -157,7 +182,8 @@ static int lines_new(lua_State *L)
 void lkat_open_engine(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"start", lkat_op_start},    {"turn", lkat_turn_new},
-                                       {"step", engine_step},       {"fd", engine_fd},
+                                       {"step", engine_step},       {"poll", engine_poll},
+                                       {"news", engine_news},       {"fd", engine_fd},
                                        {"prepare", engine_prepare}, {"close", engine_close},
                                        {"settle", engine_settle},   {NULL, NULL}};
     static const luaL_Reg functions[] = {

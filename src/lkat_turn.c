@@ -52,10 +52,21 @@ static int turn_ask(lua_State *L)
     return 1;
 }
 
+/* rest(): also counts as a look */
 static int turn_rest(lua_State *L)
 {
-    kat_turn_rest(lkat_turn(L, 1), kat_now());
+    kat_turn *turn = lkat_turn(L, 1);
+
+    kat_turn_rest(turn, kat_now());
+    kat_turn_look(turn);
     return 0;
+}
+
+/* id() -> the number that engine:news() names it by */
+static int turn_id(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)lkat_turn(L, 1)->id);
+    return 1;
 }
 
 static int turn_poke(lua_State *L)
@@ -82,8 +93,8 @@ static int turn_is_first(lua_State *L)
 void lkat_open_turn(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"ask", turn_ask},     {"rest", turn_rest},        {"poke", turn_poke}, {"look", turn_look},
-        {"leave", turn_leave}, {"isFirst", turn_is_first}, {NULL, NULL}};
+        {"ask", turn_ask}, {"rest", turn_rest},   {"poke", turn_poke},        {"look", turn_look},
+        {"id", turn_id},   {"leave", turn_leave}, {"isFirst", turn_is_first}, {NULL, NULL}};
 
     lkat_newtype(L, TYPE, methods, turn_leave);
 }

@@ -5,6 +5,7 @@ local canceller = require "kataven.canceller"
 local core = require "kataven.core"
 local errors = require "kataven.errors"
 local failures = require "kataven.failures"
+local host = require "kataven.host"
 
 local call = {}
 
@@ -33,29 +34,48 @@ local function stopped(self)
     end
 end
 
--- Lets the host wait. Never within pcall: PUC Lua 5.1 cannot yield across it.
--- True when the call must end.
+--- Frees a client's engine, once nobody waits on its descriptor any more.
+---@param client table a client's inside
+function call.freeEngine(client)
+    if client.fd and client.host.forget then
+        client.host.forget(client.fd)
+    end
+    client.fd = nil
+    client.engine:close()
+end
+
+--- Lets the host wait. Never within pcall: PUC Lua 5.1 cannot yield across it.
+---@param self table a call, or a crew of client:parallel's
+---@param seconds number
+---@param fd? integer
+---@return boolean stop the call must end
 local function wait(self, seconds, fd)
     local client = self.client
     client.waits = client.waits + 1
-    client.wait(seconds < SHORTEST_WAIT and SHORTEST_WAIT or seconds, fd)
+    client.fd = fd or client.fd
+    self.wait(seconds < SHORTEST_WAIT and SHORTEST_WAIT or seconds, fd)
     client.waits = client.waits - 1
     if client.closed and client.waits == 0 then
-        client.engine:close() -- whoever had to hear of it has
+        call.freeEngine(client) -- whoever had to hear of it has
     end
     return stopped(self) ~= nil
 end
 
--- The descriptor to wait on where it is the queue or a back-off that is waited
--- for; a host that is blocked cannot be woken by it.
-local function bell(self)
+--- The descriptor to wait on where it is the queue or a back-off that is waited
+--- for; a host that is blocked cannot be woken by it, and a crew needs none.
+---@param self table a call, or a crew of client:parallel's
+---@param seconds number
+---@return integer? fd
+local function bell(self, seconds)
     local client = self.client
-    if client.blocking or client.ownClock then
+    if self.crew or client.ownClock or self.wait == core.wait then
         return nil
     end
-    client.engine:prepare()
+    client.engine:prepare(seconds)
     return client.engine:fd()
 end
+
+call.wait, call.bell = wait, bell
 
 -- Waits until a time, or until the call must end: true then.
 local function waitUntil(self, time)
@@ -64,7 +84,11 @@ local function waitUntil(self, time)
         return true
     end
     while time - client.now() > ROUNDING do
-        if wait(self, time - client.now(), bell(self)) then
+        local seconds = time - client.now()
+        self.resting = true
+        local stop = wait(self, seconds, bell(self, seconds))
+        self.resting = false
+        if stop then
             return true
         end
         self.turn:look()
@@ -101,8 +125,11 @@ local function takeTurn(self)
         elseif self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1) then
             return nil
         end
-        local longest = client.watcher and self.timeout or pause
-        if wait(self, longest < left and longest or left, bell(self)) then
+        local longest = (client.watches or self.crew) and self.timeout or pause
+        if left < longest then
+            longest = left
+        end
+        if wait(self, longest, bell(self, longest)) then
             return failures.new(self, stopped(self), "ended while it waited for its turn; nothing was sent")
         end
         client.engine:step()
@@ -165,10 +192,15 @@ local function send(self)
         end
         set = copy
     end
-    local waiter = core.wait
-    if not (own and client.blocking and not self.cancel) then
+    local waiter, park = core.wait, nil
+    if not own or self.wait ~= core.wait or self.cancel then
         waiter = function(seconds, fd)
             return wait(self, seconds, fd)
+        end
+    end
+    if own and self.crew then
+        park = function()
+            return wait(self, math.huge)
         end
     end
     local response, problem = transport:send({
@@ -179,7 +211,7 @@ local function send(self)
         body = self.body,
         timeout = timeout,
         connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
-    }, waiter, own and self.turn or nil)
+    }, waiter, own and self.turn or nil, park)
     if own then
         return response, problem
     end
@@ -241,12 +273,17 @@ local function attempt(self)
         self.deadlineAt - client.now())
 end
 
-local function run(self)
+local function run(self, problem)
+    if self.probes and not problem and not self.safe then
+        wait(self, SHORTEST_WAIT, bell(self, SHORTEST_WAIT))
+    end
     while true do
         local reason = stopped(self)
         if reason then
             return nil, failures.new(self, reason, reason == "ClosedError"
                 and "the client is closed; make a new one with kataven.new" or "cancelled before it was sent")
+        elseif problem then
+            return nil, failures.new(self, "HostError", problem .. "; nothing was sent")
         end
         local err = takeTurn(self)
         if err then
@@ -265,6 +302,40 @@ local function run(self)
             return nil, result -- the wait took longer than it was to
         end
     end
+end
+
+--- How to wait at this place: as the host does, or by blocking; and why it cannot
+--- be done, or the crew of client:parallel's that this runs in.
+---@param client table a client's inside
+---@return fun(seconds: number, fd?: integer) wait
+---@return string? problem
+---@return table? crew
+function call.place(client)
+    local crew = client.crews and client.crews[coroutine.running()]
+    if crew and host.canYield() then
+        return client.wait, crew.problem, crew
+    end
+    local mode, problem
+    if client.host.here then
+        mode, problem = client.host.here()
+    end
+    return mode == "block" and client.block or client.wait, problem
+end
+
+-- Sets up how a call waits. Gives a problem where it cannot.
+local function settle(self)
+    local client = self.client
+    local how, problem, crew = call.place(client)
+    self.wait, self.crew = how, crew
+    if crew then
+        self.probes = host.PROBES
+        function self.wait(seconds)
+            crew:park(self, seconds)
+        end
+    else
+        self.probes = client.host.probes and how ~= client.block
+    end
+    return problem
 end
 
 --- Carries out a call.
@@ -294,8 +365,9 @@ function call.run(client, spec, options, headerSets, retry)
         turn = client.engine:turn(),
     }
     self.deadlineAt = self.deadline and self.began + self.deadline or math.huge
+    local problem = settle(self)
     if not self.cancel then
-        local value, result = run(self)
+        local value, result = run(self, problem)
         self.turn:leave()
         return value, result
     end
@@ -304,7 +376,7 @@ function call.run(client, spec, options, headerSets, retry)
         client.engine:settle()
     end
     canceller.register(self.cancel, self)
-    local value, result = run(self)
+    local value, result = run(self, problem)
     canceller.unregister(self.cancel, self)
     self.turn:leave()
     return value, result

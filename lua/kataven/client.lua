@@ -5,6 +5,7 @@ local check = require "kataven.check"
 local core = require "kataven.core"
 local headers = require "kataven.headers"
 local options = require "kataven.options"
+local parallel = require "kataven.parallel"
 local redact = require "kataven.redact"
 local request = require "kataven.request"
 local transport = require "kataven.transport"
@@ -16,6 +17,8 @@ local widgetKeys = require "kataven.widget_keys"
 ---@field baseDelay? number seconds before the first retry, doubled for each; 0.5
 ---@field maxDelay? number seconds, the longest back-off; 8
 ---@field maxWait? number seconds; a Retry-After beyond it ends the call at once; 60
+
+---@alias kataven.Wait (fun(seconds: number, fd?: integer))|"ngx"|"cqueues"|"copas"|"luv"|"yield"
 
 ---@class kataven.Options
 ---@field apiKey? string sk_live_..., or a JWT; KATAVEN_API_KEY
@@ -34,15 +37,21 @@ local widgetKeys = require "kataven.widget_keys"
 ---@field caFile? string a bundle of certificates to trust
 ---@field caPath? string a hashed directory of them
 ---@field transport? kataven.Transport else the file in KATAVEN_CASSETTE, else libcurl
----@field wait? fun(seconds: number, fd?: integer) lets the host's event loop run
+---@field wait? kataven.Wait lets the host's event loop run; else calls block, and in OpenResty it is "ngx"
 ---@field log? fun(event: kataven.LogEvent)
+
+-- What it gives: what became of each task, in their order, and what `progress` raised.
+---@alias kataven.Parallel fun(self: kataven.Client, tasks: function[], options?: kataven.ParallelOptions): kataven.Result[], any
 
 ---@class kataven.Client
 ---@field widgetKeys kataven.WidgetKeys
 ---@field request fun(self: kataven.Client, given: kataven.RequestOptions): any, kataven.Meta|kataven.Error any endpoint of the Hub API
+---@field parallel kataven.Parallel runs functions side by side, at most maxConcurrent requests in flight
+---@field queue fun(self: kataven.Client, options?: kataven.QueueOptions): kataven.Queue for the phases of OpenResty that cannot wait
 ---@field close fun(self: kataven.Client) ends calls in flight with a ClosedError and frees what the client holds; may be called again
 
 local NOTHING = {}
+local SHORTEST_WAIT = 0.001
 
 local function luaName()
     local jit = rawget(_G, "jit")
@@ -69,7 +78,7 @@ end
 -- dump of that object shows no key.
 local function newInside(o)
     local clock = o.transport and check.callable(o.transport.clock) and o.transport:clock() or nil
-    local userWait = o.wait
+    local host = o.host or {}
     local inside = {
         engine = core.engine(o.caFile, o.caPath, o.proxy == false and "" or o.proxy, o.maxResponseBytes,
             o.maxConcurrent),
@@ -81,21 +90,22 @@ local function newInside(o)
         log = o.log,
         redactor = redact.secrets(o.apiKey),
         now = clock and clock.now or core.now,
-        wait = userWait or core.wait,
+        host = host,
+        block = core.wait, -- how to wait where the host cannot
+        wait = host.wait or core.wait,
+        watches = host.watches or false,
         ownClock = clock ~= nil,
-        blocking = userWait == nil and clock == nil,
-        watcher = false,
         closed = false,
         waits = 0, -- calls that are in the host's hands right now
     }
     if clock then
         -- A recorded conversation has a time of its own, which waits move: to
         -- where each ends, so that waits side by side do not add up.
-        inside.wait = function(seconds, fd)
+        inside.block = clock.advance
+        inside.wait = not host.wait and clock.advance or function(seconds, fd)
             local due = clock.now() + seconds
-            if userWait then
-                userWait(seconds, fd)
-            end
+            -- A host that is known by name is let run, and not slept in.
+            host.wait(o.wait == host.wait and seconds or SHORTEST_WAIT, fd)
             local left = due - clock.now()
             if left > 0 then
                 clock.advance(left)
@@ -105,7 +115,7 @@ local function newInside(o)
     -- A transport may want to send through the client's own one, to record it.
     local over = o.transport and check.callable(o.transport.over)
     if over or not o.transport then
-        inside.curl = transport.new(inside.engine, { direct = o.direct, watcher = inside.watcher })
+        inside.curl = transport.new(inside.engine, { direct = o.direct, watches = inside.watches })
     end
     inside.transport = over and o.transport:over(inside.curl, o.apiKey) or o.transport or inside.curl
     return inside
@@ -116,9 +126,13 @@ local function close(inside)
         return
     end
     inside.closed = true
-    -- While calls are in the host's hands, the descriptor they watch stays
-    -- open and readable; the last of them closes it.
-    inside.engine:close(inside.waits > 0)
+    if inside.waits == 0 then
+        call.freeEngine(inside)
+    else
+        -- While calls are in the host's hands, the descriptor they watch stays
+        -- open and readable; the last of them closes it.
+        inside.engine:close(true)
+    end
 end
 
 local client = {}
@@ -158,6 +172,28 @@ function client.new(o)
         end
         local value, result = send(spec, given)
         return value, result
+    end
+
+    function self.parallel(tasks, given, ...)
+        if tasks == self then
+            tasks, given = given, ...
+        end
+        local results, problem = parallel.run(inside, tasks, given)
+        if not results then
+            error(problem, 2)
+        end
+        return results, problem
+    end
+
+    function self.queue(given, ...)
+        if given == self then
+            given = ...
+        end
+        local made, problem = require("kataven.queue").new(inside, given)
+        if not made then
+            error(problem, 2)
+        end
+        return made
     end
 
     function self.close()

@@ -37,6 +37,7 @@ local PARENTS = {
     ResponseError = "KatavenError",
     CancelledError = "KatavenError",
     ClosedError = "KatavenError",
+    HostError = "KatavenError",
     CassetteError = "KatavenError",
 }
 

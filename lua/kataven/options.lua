@@ -5,6 +5,7 @@ local check = require "kataven.check"
 local core = require "kataven.core"
 local default = require "kataven.cassette.default"
 local headers = require "kataven.headers"
+local host = require "kataven.host"
 local log = require "kataven.log"
 
 local options = {}
@@ -194,28 +195,24 @@ local function wholeProblem(o)
         or pathProblem("caFile", o.caFile)
         or pathProblem("caPath", o.caPath)
         or transportProblem(o.transport)
-    if not problem and o.wait ~= nil and not check.callable(o.wait) then
-        problem = ("wait must be a function of (seconds, fd), got %s"):format(check.describe(o.wait))
-    end
     if not problem and o.log ~= nil and not check.callable(o.log) then
         problem = ("log must be a function of one table, got %s"):format(check.describe(o.log))
     end
     return problem
 end
 
--- Whether libcurl sends: alone, or beneath a transport that records.
-local function usesCurl(transport)
-    return transport == nil or check.callable(transport.over)
-        and not (check.callable(transport.clock) and transport:clock())
-end
-
--- In OpenResty a blocking wait would stop every request of the worker.
-local function openrestyProblem(o)
-    local ngx = rawget(_G, "ngx")
-    if o.wait == nil and usesCurl(o.transport) and type(ngx) == "table" and ngx.sleep then
-        return "in OpenResty a client needs a wait, or its calls would block the worker; pass "
-            .. "wait = function(seconds) ngx.sleep(math.min(seconds, 0.01)) end"
+-- Where calls wait: nil to block. In OpenResty that would stop every request of
+-- the worker, so nobody gets it by forgetting an option.
+local function hostOf(wait)
+    if wait == nil then
+        if host.isOpenResty() then
+            return host.named "ngx"
+        end
+        return nil
+    elseif check.callable(wait) then
+        return { wait = wait }
     end
+    return host.named(wait)
 end
 
 --- Resolves the options of a client: explicit, else environment, else default.
@@ -250,7 +247,10 @@ function options.client(given)
     if o.baseUrl == nil then
         o.baseUrl = DEFAULT_BASE_URL
     end
-    problem = wholeProblem(o) or openrestyProblem(o)
+    problem = wholeProblem(o)
+    if not problem then
+        o.host, problem = hostOf(o.wait)
+    end
     if problem then
         return nil, problem
     end

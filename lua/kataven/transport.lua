@@ -36,13 +36,13 @@ Curl.__name = "kataven.Curl"
 
 --- A transport over an engine.
 ---@param engine userdata
----@param options { direct: boolean, watcher: boolean }
+---@param options { direct: boolean, watches: boolean }
 ---@return kataven.Transport
 function transport.new(engine, options)
     return setmetatable({
         engine = engine,
         direct = options.direct,
-        watcher = options.watcher,
+        watches = options.watches,
         -- Header sets as libcurl wants them, kept while the table lives: a
         -- client's own never change, and so are prepared once.
         lines = setmetatable({}, { __mode = "k" }),
@@ -61,9 +61,10 @@ end
 ---@param request kataven.Request
 ---@param wait fun(seconds: number, fd?: integer): boolean?
 ---@param turn? userdata the client's own: rests when the attempt ends, whatever becomes of its caller
+---@param park? fun(): boolean? waits, in place of `wait`, until the turn has news
 ---@return kataven.Response?
 ---@return kataven.Failure?
-function Curl:send(request, wait, turn)
+function Curl:send(request, wait, turn, park)
     local op, kind, problem = self.engine:start(request.method, request.url, linesFor(self, request.headers),
         request.body, request.timeout, request.connectTimeout, self.direct, turn)
     if not op then
@@ -75,7 +76,13 @@ function Curl:send(request, wait, turn)
         while not op:poll() do end
     else
         while not op:step() do
-            if wait(op:prepare(self.watcher)) then
+            local stop
+            if park then
+                stop = park()
+            else
+                stop = wait(op:prepare(self.watches))
+            end
+            if stop then
                 op:cancel()
                 break
             end

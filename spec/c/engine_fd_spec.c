@@ -233,6 +233,42 @@ static void a_signal_breaks_a_blocking_wait(void **state)
 }
 
 /* A host that cannot watch comes back soon at first, and then less often. */
+/* For a host without timers: the descriptor alone ends a back-off, though the
+ * other operations end, and are claimed, before. */
+static void it_wakes_at_the_end_of_a_back_off(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f);
+    double began = kat_now();
+
+    kat_prepare_wait(f->engine, NULL, 0.2, true);
+    kat_prepare_wait(f->engine, NULL, 10, true); /* another's, which is longer */
+    run(f, (ask){0});
+    kat_op_claim(&f->ops[0]);
+    kat_step(f->engine);
+    assert_false(readable(fd, 0));
+    assert_true(readable(fd, 1000 * PATIENCE_S));
+    assert_true(kat_now() - began >= 0.199);
+    kat_step(f->engine);
+    assert_false(readable(fd, 0)); /* once */
+}
+
+/* With no request under way nothing reads the timer but the next wait. */
+static void an_alarm_needs_no_request(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f), i;
+
+    for (i = 0; i < 2; i++) {
+        kat_prepare_wait(f->engine, NULL, 0.05, true);
+        assert_false(readable(fd, 0));
+        assert_true(readable(fd, 1000 * PATIENCE_S));
+        kat_step(f->engine);
+    }
+    kat_settle(f->engine);
+    assert_false(readable(fd, 0));
+}
+
 static void waits_without_a_watcher_grow(void **state)
 {
     fixture *f = *state;
@@ -324,6 +360,8 @@ int main(void)
         FIXTURE(the_bell_rings_until_all_is_claimed),
         FIXTURE(the_bell_rings_for_whoever_waits_next),
         FIXTURE(a_turn_that_was_poked_rings_too),
+        FIXTURE(it_wakes_at_the_end_of_a_back_off),
+        FIXTURE(an_alarm_needs_no_request),
         FIXTURE(it_is_still_when_nothing_is_under_way),
         FIXTURE(a_blocking_wait_heeds_no_bell),
         FIXTURE(a_signal_breaks_a_blocking_wait),

@@ -190,6 +190,40 @@ static void pokes_are_counted_once(void **state)
     assert_int_equal(gate.poked, 0);
 }
 
+/* Who wakes many callers hears of each once, in the order of what happened,
+ * and of one that has looked or left no more. */
+static void news_are_told_once(void **state)
+{
+    kat_gate gate;
+    kat_turn t[TURNS];
+
+    (void)state;
+    enter(&gate, t, 1);
+    assert_int_equal(kat_gate_news(&gate), 0);
+    kat_turn_ask(&t[0], 10, 0);
+    kat_turn_ask(&t[1], 10, 0);
+    kat_turn_tell(&t[2]);
+    kat_turn_poke(&t[3]);
+    kat_turn_poke(&t[3]);
+    kat_turn_tell(&t[3]);
+    kat_turn_rest(&t[0], 1); /* calls t[1] */
+    kat_turn_poke(&t[4]);
+    kat_turn_poke(&t[0]);
+    kat_turn_leave(&t[4], 1);
+    kat_turn_look(&t[2]);
+    assert_int_equal(kat_gate_news(&gate), t[3].id);
+    assert_int_equal(kat_gate_news(&gate), t[1].id);
+    assert_int_equal(gate.poked, 3); /* they have not looked yet */
+    kat_turn_poke(&t[3]);
+    assert_int_equal(kat_gate_news(&gate), t[0].id);
+    assert_int_equal(kat_gate_news(&gate), t[3].id); /* something new happened */
+    assert_int_equal(kat_gate_news(&gate), 0);
+    kat_turn_tell(&t[2]);
+    kat_gate_close(&gate);
+    assert_int_equal(kat_gate_news(&gate), 0);
+    kat_turn_tell(&t[2]);
+}
+
 static void closing_makes_all_inert(void **state)
 {
     kat_gate gate;
@@ -229,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_lease_counts_from_the_look),
         cmocka_unit_test(a_lease_runs_out_unseen_too),
         cmocka_unit_test(pokes_are_counted_once),
+        cmocka_unit_test(news_are_told_once),
         cmocka_unit_test(closing_makes_all_inert),
     };
 

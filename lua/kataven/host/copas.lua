@@ -1,0 +1,62 @@
+--- Copas: a wait is a read of something that looks like one of its sockets and
+--- has the client's descriptor. That holds from copas 1 on, which has no timers:
+--- the descriptor turns readable at a wait's end as well.
+
+local copas = require "copas"
+local core = require "kataven.core"
+local host = require "kataven.host"
+
+local Watched = {}
+Watched.__index = Watched
+
+-- For luasocket's select.
+function Watched:getfd()
+    return self.fd
+end
+
+function Watched.dirty()
+    return false
+end
+
+-- For copas: the first read finds nothing, so that it waits; the next one is made
+-- when the descriptor is readable.
+function Watched:receive()
+    if self.asked then
+        return ""
+    end
+    self.asked = true
+    return nil, "timeout"
+end
+
+function Watched.settimeout()
+    return true
+end
+
+-- copas closes what a thread read last when the thread ends; this is not its own.
+function Watched.close()
+    return true
+end
+
+local function wait(seconds, fd)
+    if fd then
+        copas.receive(setmetatable({ fd = fd }, Watched), 1)
+    else
+        (copas.pause or copas.sleep)(seconds)
+    end
+end
+
+---@return kataven.Host?
+---@return string? problem
+return function()
+    if not core.descriptors and not copas.pause and not copas.sleep then
+        return nil, 'wait = "copas" needs copas 2 or later on a system without epoll: earlier ones have no timers'
+    end
+    return {
+        wait = wait,
+        watches = true,
+        probes = host.PROBES,
+        here = function()
+            return host.outside("copas", "copas.addthread(function() ... end)")
+        end,
+    }
+end

@@ -1,0 +1,16 @@
+--- Frame loops and hand-made schedulers: every wait is a plain coroutine.yield,
+--- of the seconds and the descriptor, and whoever resumes the coroutine lets the
+--- call go on. It may be resumed at any time.
+
+local host = require "kataven.host"
+
+---@return kataven.Host
+return function()
+    return {
+        wait = coroutine.yield,
+        probes = host.PROBES,
+        here = function()
+            return host.outside("yield", "coroutine.create(function() ... end), and resume it once a frame")
+        end,
+    }
+end

@@ -1,0 +1,160 @@
+--- client:queue, for the phases of OpenResty that cannot wait (log, header_filter,
+--- body_filter and the like): calls are put in, and one timer carries them out. A
+--- timer for each would lose some, since nginx runs 256 at once.
+
+local check = require "kataven.check"
+local errors = require "kataven.errors"
+local host = require "kataven.host"
+
+---@class kataven.QueueOptions
+---@field max? integer calls that wait at most; 1000
+---@field done? fun(result: kataven.Result) called in the timer when a call has ended; without it, what failed is logged
+
+---@class kataven.QueueStats
+---@field waiting integer
+---@field running integer
+---@field done integer ended, the failed ones among them
+---@field failed integer
+---@field refused integer what push did not take
+
+---@class kataven.Queue
+local Queue = {}
+Queue.__index = Queue
+Queue.__name = "kataven.Queue"
+
+local queue = {}
+
+local OPTIONS = { "max", "done" }
+
+-- Runs one function. Its result is of the form that client:parallel gives.
+local function carryOut(self, task)
+    self.running = self.running + 1
+    local ok, value, second = pcall(task)
+    self.running = self.running - 1
+    self.ended = self.ended + 1
+    local result = {}
+    if not ok then
+        result.err = value == nil and "the task raised nil" or value
+    elseif value == nil then
+        result.err = second
+    else
+        result.value, result.meta = value, second
+    end
+    if result.err ~= nil then
+        self.failed = self.failed + 1
+    end
+    if self.whenDone then
+        local fine, why = pcall(self.whenDone, result)
+        if not fine then
+            ngx.log(ngx.ERR, "kataven: a queue's done raised: ", tostring(why))
+        end
+    elseif result.err ~= nil then
+        ngx.log(ngx.ERR, "kataven: a call of a queue failed: ", tostring(result.err))
+    end
+end
+
+local function drain(self)
+    while self.first <= self.last do
+        local task = self.tasks[self.first]
+        self.tasks[self.first] = nil
+        self.first = self.first + 1
+        carryOut(self, task)
+    end
+end
+
+-- What the timer runs. Also when the worker exits: nginx waits for it.
+local function run(_, self)
+    local threads = {}
+    for index = 1, math.min(self.client.maxConcurrent, self.last - self.first + 1) do
+        threads[index] = ngx.thread.spawn(drain, self)
+    end
+    for _, thread in ipairs(threads) do
+        ngx.thread.wait(thread)
+    end
+    self.timer = false
+end
+
+--- Puts a call in: a function that makes it, and is run in a timer of this worker
+--- as soon as possible. It may be used in every phase but init and exit_worker.
+--- What it needs of the request must be read before: the request is over when the
+--- function runs.
+---@param task fun(): any, any returns what the call does
+---@return true? taken nil when it was refused: the queue is full, or nginx has no timer to give
+---@return kataven.Error? problem a HostError
+function Queue:push(task)
+    if getmetatable(self) ~= Queue then
+        error("call it with a colon: queue:push(function() ... end)", 2)
+    elseif type(task) ~= "function" then
+        error(("queue:push takes a function that makes the call, got %s"):format(check.describe(task)), 2)
+    end
+    local problem
+    if self.last - self.first + 1 >= self.max then
+        problem = ("the queue is full (max = %d calls wait)"):format(self.max)
+    elseif not self.timer then
+        local started, why = ngx.timer.at(0, run, self)
+        if started then
+            self.timer = true
+        else
+            problem = "nginx gave no timer: " .. tostring(why)
+        end
+    end
+    if problem then
+        self.refused = self.refused + 1
+        return nil, errors.new { name = "HostError", message = problem .. "; nothing was sent", attempts = 0,
+            elapsed = 0, maybeApplied = false }
+    end
+    self.last = self.last + 1
+    self.tasks[self.last] = task
+    return true
+end
+
+--- How many calls wait, run, have ended, failed and were refused.
+---@return kataven.QueueStats
+function Queue:stats()
+    return {
+        waiting = self.last - self.first + 1,
+        running = self.running,
+        done = self.ended,
+        failed = self.failed,
+        refused = self.refused,
+    }
+end
+
+--- Makes a queue.
+---@param client table a client's inside (see kataven.client)
+---@param given? kataven.QueueOptions
+---@return kataven.Queue? queue nil where the arguments are wrong
+---@return string? problem
+function queue.new(client, given)
+    given = given or {}
+    if type(given) ~= "table" then
+        return nil, ("the options of client:queue must be a table, got %s"):format(check.describe(given))
+    end
+    local problem = check.unknown(given, OPTIONS, "option") or check.number("max", given.max, 1, true)
+    if not problem and given.max and given.max % 1 ~= 0 then
+        problem = ("max must be a whole number, got %s"):format(check.describe(given.max))
+    elseif not problem and given.done ~= nil and not check.callable(given.done) then
+        problem = ("done must be a function of a result, got %s"):format(check.describe(given.done))
+    elseif not problem and not host.isOpenResty() then
+        problem = "client:queue is for OpenResty, where some phases cannot wait; elsewhere make the call, or use "
+            .. "client:parallel"
+    end
+    if problem then
+        return nil, problem
+    end
+    return setmetatable({
+        client = client,
+        max = given.max or 1000,
+        whenDone = given.done,
+        tasks = {},
+        first = 1,
+        last = 0,
+        running = 0,
+        ended = 0,
+        failed = 0,
+        refused = 0,
+        timer = false,
+    }, Queue)
+end
+
+return queue
