@@ -9,6 +9,10 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <lualib.h>
+#ifdef LUA_JITLIBNAME
+#include <luajit.h>
+#endif
 
 #include "kat_buf.h"
 #include "kat_engine.h"
@@ -20,6 +24,12 @@
 #define LKAT_INTEGERS 1
 #else
 #define LKAT_INTEGERS 0
+#endif
+/* Whether this Lua tells where one may yield. */
+#if LUA_VERSION_NUM >= 503 || (defined(LUAJIT_VERSION_NUM) && LUAJIT_VERSION_NUM >= 20100)
+#define LKAT_YIELDABLE 1
+#else
+#define LKAT_YIELDABLE 0
 #endif
 #if LUA_VERSION_NUM >= 504
 #define lkat_newuserdata(L, size) lua_newuserdatauv(L, size, 0)

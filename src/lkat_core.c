@@ -53,13 +53,28 @@ static int curl_ready(lua_State *L)
     return 1;
 }
 
+/* yieldable() -> whether the caller may yield; absent where this Lua does not
+ * tell. The same as coroutine.isyieldable, which LuaJIT loses in OpenResty. */
+#if LKAT_YIELDABLE
+static int yieldable(lua_State *L)
+{
+    lua_pushboolean(L, lua_isyieldable(L));
+    return 1;
+}
+#endif
+
 LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"now", now},
-                                         {"wait", block},
-                                         {"random", random_number},
-                                         {"curlReady", curl_ready},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+#if LKAT_YIELDABLE
+        {"yieldable", yieldable},
+#endif
+        {"now", now},
+        {"wait", block},
+        {"random", random_number},
+        {"curlReady", curl_ready},
+        {NULL, NULL}
+    };
     char text[256];
 
     if (kat_curl_problem(kat_curl_version(), kat_curl_version_text(), text, sizeof text))

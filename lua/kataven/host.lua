@@ -1,6 +1,7 @@
 --- Where calls wait: in the event loops that are known by name.
 
 local check = require "kataven.check"
+local core = require "kataven.core"
 
 ---@class kataven.Host
 ---@field wait fun(seconds: number, fd?: integer) lets the host run, and comes back after the time or sooner
@@ -64,8 +65,9 @@ function host.named(name)
         nearest and ('; did you mean "%s"?'):format(nearest) or "")
 end
 
--- Not in PUC Lua 5.1.
-local isYieldable = rawget(coroutine, "isyieldable")
+-- Not in PUC Lua 5.1. From the core, since OpenResty's own table of coroutine
+-- functions lacks it.
+local isYieldable = core.yieldable
 
 --- Whether this Lua does not tell of C functions that are in the way of a yield.
 host.PROBES = isYieldable == nil

@@ -104,7 +104,9 @@ local function start(self)
     local client = self.client
     while self.started < self.count and self.started - self.done - self.resting < client.maxConcurrent do
         self.started = self.started + 1
-        local task = { crew = self, index = self.started, thread = coroutine.create(self.tasks[self.started]) }
+        local run = self.tasks[self.started]
+        -- OpenResty makes coroutines of Lua functions only.
+        local task = { crew = self, index = self.started, thread = coroutine.create(function() return run() end) }
         self.alive[task] = true
         client.crews[task.thread] = self
         resume(self, task)
@@ -251,7 +253,15 @@ function parallel.run(client, tasks, given)
             self.carrier = nil
         end
     end
-    run(self)
+    if self.problem then
+        -- Nothing can wait here, so nothing has to run side by side; and a
+        -- coroutine of OpenResty's could not even be resumed.
+        for index = 1, self.count do
+            finish(self, { index = index }, pcall(self.tasks[index]))
+        end
+    else
+        run(self)
+    end
     return self.results, self.complaint
 end
 

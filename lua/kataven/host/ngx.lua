@@ -7,9 +7,11 @@ local host = require "kataven.host"
 local LONGEST = 0.1
 
 local BLOCKS = { init = true, init_worker = true }
+-- In ssl_client_hello and ssl_session_fetch a wait breaks the handshake, unless
+-- nginx and OpenSSL have OpenResty's patches, which one cannot ask for.
 local CANNOT = {
     set = true, header_filter = true, body_filter = true, log = true, balancer = true, exit_worker = true,
-    ssl_session_store = true,
+    ssl_client_hello = true, ssl_session_fetch = true, ssl_session_store = true,
 }
 
 local function wait(seconds)
@@ -26,7 +28,7 @@ local function here()
             .. "rewrite, access, content or a timer (ngx.timer.at)")
     elseif host.inCoroutine() and not host.canYield() then
         return nil, ("OpenResty cannot wait at this place of the phase %s: a C function is between the call and its "
-            .. "coroutine (a callback of string.gsub or table.sort, a metamethod, require)"):format(phase)
+            .. "coroutine (a callback of string.gsub or table.sort, require)"):format(phase)
     end
 end
 

@@ -1,0 +1,308 @@
+-- An nginx of a spec's own, with Debian's Lua module, that ends with the spec.
+--
+--   local server = nginx.start {
+--       env = { KATAVEN_API_KEY = hub.apiKey },
+--       init = [[ client = require("kataven").new {} ]],
+--       content = { ["/list"] = [[ ngx.say(#client.widgetKeys.list()) ]] },
+--   }
+--   local answer = server:get "/list"
+--   server:stop()
+--
+-- Its Lua finds what the spec's finds. It listens on loopback, keeps everything in a directory of its own, and is to be
+-- started and stopped within lazy_setup and lazy_teardown, or with `nginx.with`.
+
+local files = require "spec.support.files"
+local requests = require "spec.support.requests"
+local servers = require "spec.support.servers"
+local socket = require "socket"
+
+local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
+
+local nginx = {}
+
+-- Where distributions put the modules, and nginx itself, which may not be in a user's PATH.
+local MODULES = { "/usr/lib/nginx/modules/", "/usr/lib64/nginx/modules/", "/usr/share/nginx/modules/" }
+local PROGRAMS = { "/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx" }
+
+local PATIENCE = 15
+
+-- The first of some files that is there.
+local function first(paths, name)
+    for _, path in ipairs(paths) do
+        if files.read(path .. (name or "")) then
+            return path
+        end
+    end
+end
+
+--- Why there can be no nginx under this Lua, or nil: for `pending`.
+---@return string?
+function nginx.missing()
+    if not rawget(_G, "jit") then
+        return "nginx's Lua is LuaJIT, so the core has to be LuaJIT's"
+    elseif not first(PROGRAMS) or not first(MODULES, "ngx_http_lua_module.so") then
+        return "there is no nginx with its Lua module"
+    end
+end
+
+local Server = {}
+Server.__index = Server
+
+-- Beside them: `env` and `content`, the Lua of locations by their paths.
+local DEFAULTS = {
+    workers = 1,
+    main = "", -- lines beside events and http
+    http = "", -- within http
+    init = "", -- the Lua of init_by_lua_block
+    server = "", -- within the server
+}
+
+-- The temporary directories' compiled-in places are root's.
+local CONFIGURATION = [[
+pid nginx.pid;
+worker_processes $workers;
+error_log error.log notice;
+load_module $modules/ndk_http_module.so;
+load_module $modules/ngx_http_lua_module.so;
+$env
+$main
+events {
+    worker_connections 1024;
+}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    lua_package_path '$path';
+    lua_package_cpath '$cpath';
+    $http
+    init_by_lua_block {
+        $init
+    }
+    server {
+        # One socket for each worker, so that all of them get something to do.
+        listen 127.0.0.1:$port reuseport;
+        location = /_ready {
+            return 204;
+        }
+        $content
+        $server
+    }
+}
+]]
+
+local function environment(variables)
+    local lines = {}
+    for name, value in pairs(variables or {}) do
+        lines[#lines + 1] = ('env "%s=%s";'):format(name, value)
+    end
+    return table.concat(lines, "\n")
+end
+
+local function locations(scripts)
+    local blocks = {}
+    for path, script in pairs(scripts or {}) do
+        blocks[#blocks + 1] = ("location = %s { content_by_lua_block { %s } }"):format(path, script)
+    end
+    return table.concat(blocks, "\n")
+end
+
+-- From the spec's own directory, since nginx changes to another.
+local function absolute(path)
+    local pipe = io.popen "pwd"
+    local directory = pipe:read "*l"
+    pipe:close()
+    return (path:gsub("%f[^;%z]%./", directory .. "/"):gsub("^%./", directory .. "/"))
+end
+
+local function configuration(parts, port)
+    local values = {
+        port = port,
+        modules = first(MODULES, "ngx_http_lua_module.so"):gsub("/$", ""),
+        env = environment(parts.env),
+        content = locations(parts.content),
+        path = absolute(package.path),
+        cpath = absolute(package.cpath),
+    }
+    for name, default in pairs(DEFAULTS) do
+        values[name] = parts[name] or default
+    end
+    -- Only in the frame: what a spec gives has variables of nginx's own.
+    return (CONFIGURATION:gsub("%$(%l+)", function(name)
+        return tostring(values[name])
+    end))
+end
+
+local function quote(text)
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- True when it answers, false when it has ended.
+local function awaitStart(self)
+    local deadline = socket.gettime() + PATIENCE
+    repeat
+        local ok, answer = pcall(self.get, self, "/_ready")
+        if ok and answer.status == 204 then
+            return true
+        end
+        if self:log():find "%[emerg%]" and not files.read(self.prefix .. "/nginx.pid") then
+            return false
+        end
+        socket.sleep(0.02)
+    until socket.gettime() > deadline
+    return false
+end
+
+local PARTS = { env = true, content = true }
+for name in pairs(DEFAULTS) do
+    PARTS[name] = true
+end
+
+--- Starts one and waits until it answers.
+---@param parts table
+function nginx.start(parts)
+    for name in pairs(parts) do
+        if not PARTS[name] then
+            error(("nginx.start knows no part %q"):format(tostring(name)), 2)
+        end
+    end
+    local text
+    for _ = 1, 3 do
+        local prefix = os.tmpname()
+        os.remove(prefix)
+        assert(os.execute("mkdir -m 700 " .. quote(prefix)))
+        local port = servers.freePort()
+        files.write(prefix .. "/nginx.conf", configuration(parts, port))
+        local keeper = assert(io.popen(("exec sh %snginx/keeper.sh %s %s"):format(
+            quote(here), quote(prefix), quote(first(PROGRAMS))), "w"))
+        local self = setmetatable({ prefix = prefix, port = port, keeper = keeper, url = "http://127.0.0.1:" .. port },
+            Server)
+        if awaitStart(self) then
+            return self
+        end
+        text = self:log() .. (files.read(prefix .. "/output") or "")
+        self:stop()
+        -- Somebody else may have taken the port meanwhile.
+        if not text:find("Address already in use", 1, true) then
+            break
+        end
+    end
+    error("nginx did not start:\n" .. text, 2)
+end
+
+--- Starts one, hands it to a function, and stops it whatever that raises.
+---@param parts table
+---@param use fun(server: table)
+function nginx.with(parts, use)
+    local self = nginx.start(parts)
+    local ok, why = pcall(use, self)
+    if not ok and type(why) == "string" then
+        why = why .. "\nerror.log:\n" .. self:log()
+    end
+    self:stop()
+    if not ok then
+        error(why, 0)
+    end
+end
+
+--- One request on a connection of its own: {status, head, body, seconds}.
+function Server:get(path)
+    return requests.all(self.port, { path })[1]
+end
+
+--- Many at once: their answers in order, each with the seconds that it took.
+function Server:all(paths)
+    return requests.all(self.port, paths)
+end
+
+--- A connection with a request sent, to be closed or read by the spec.
+function Server:open(path)
+    return requests.open(self.port, path)
+end
+
+--- The error log as it is now.
+function Server:log()
+    return files.read(self.prefix .. "/error.log") or ""
+end
+
+--- The lines of the error log that are errors, but for those that match one of the patterns.
+---@param expected? string[]
+function Server:complaints(expected)
+    local found = {}
+    for line in self:log():gmatch "[^\n]+" do
+        local bad = line:find "%[error%]" or line:find "%[crit%]" or line:find "%[alert%]" or line:find "%[emerg%]"
+            or line:find "%[warn%]"
+        for _, pattern in ipairs(expected or {}) do
+            bad = bad and not line:find(pattern)
+        end
+        found[#found + 1] = bad and line or nil
+    end
+    return found
+end
+
+--- Calls a function until it gives something true, and gives that; raises after a while.
+function Server:await(what, ask)
+    local deadline = socket.gettime() + PATIENCE
+    repeat
+        local value = ask()
+        if value then
+            return value
+        end
+        socket.sleep(0.02)
+    until socket.gettime() > deadline
+    error(("waited in vain for %s; error.log:\n%s"):format(what, self:log()), 2)
+end
+
+--- The master's process id.
+function Server:master()
+    return (files.read(self.prefix .. "/nginx.pid"):match "%d+")
+end
+
+--- The process ids of the workers, those that are shutting down included.
+function Server:workers()
+    local pipe = io.popen("ps -o pid= --ppid " .. self:master())
+    local pids = {}
+    for pid in pipe:read("*a"):gmatch "%d+" do
+        pids[#pids + 1] = pid
+    end
+    pipe:close()
+    return pids
+end
+
+local function running(self, pid)
+    for _, each in ipairs(self:workers()) do
+        if each == pid then
+            return true
+        end
+    end
+    return false
+end
+
+--- Has all workers, or one, end once they have nothing to do; new ones come in their place.
+---@param pid? string one worker's; else the configuration is read again
+function Server:replace(pid)
+    os.execute(pid and "kill -QUIT " .. pid or "kill -HUP " .. self:master())
+end
+
+--- Waits until worker processes have ended.
+function Server:awaitExit(pids)
+    for _, pid in ipairs(pids) do
+        self:await(("the worker %s to exit"):format(pid), function()
+            return not running(self, pid)
+        end)
+    end
+end
+
+--- Ends it, and everything that it started. May be called again.
+function Server:stop()
+    if self.keeper then
+        self.last = self:log()
+        self.keeper:close()
+        self.keeper = nil
+    end
+end
+
+return nginx
