@@ -26,11 +26,17 @@ local queue = {}
 
 local OPTIONS = { "max", "done" }
 
+-- How often a timer looks whether calls were put in while others are under way.
+local PAUSE = 0.01
+-- A timer that has not been heard of for so many seconds is none: nginx drops one
+-- where too many run already, and a call's function may end it (ngx.exit).
+local LOST = 5
+
 -- Runs one function. Its result is of the form that client:parallel gives.
-local function carryOut(self, task)
-    self.running = self.running + 1
+local function carryOut(self, runner, task)
+    runner.running = runner.running + 1
     local ok, value, second = pcall(task)
-    self.running = self.running - 1
+    runner.running = runner.running - 1
     self.ended = self.ended + 1
     local result = {}
     if not ok then
@@ -53,25 +59,70 @@ local function carryOut(self, task)
     end
 end
 
-local function drain(self)
+-- One of the light threads that carry calls out.
+local function carry(self, runner)
     while self.first <= self.last do
         local task = self.tasks[self.first]
         self.tasks[self.first] = nil
         self.first = self.first + 1
-        carryOut(self, task)
+        carryOut(self, runner, task)
+    end
+    runner.ended[#runner.ended + 1] = coroutine.running()
+end
+
+-- What the timer runs, until nothing waits and nothing is under way; also in a
+-- worker that is to exit, which nginx lets live for it. It looks for new calls
+-- again and again, since one that takes long must not keep the others waiting.
+local function run(_, self, runner)
+    local threads, most = 0, self.client.maxConcurrent
+    while true do
+        while threads < most and self.first <= self.last do
+            threads = threads + 1
+            ngx.thread.spawn(carry, self, runner)
+        end
+        -- Who has ended keeps its memory until it was waited for.
+        local ended = runner.ended
+        runner.ended = {}
+        for _, thread in ipairs(ended) do
+            ngx.thread.wait(thread)
+            threads = threads - 1
+        end
+        if threads == 0 and self.first > self.last then
+            break
+        end
+        runner.alive = ngx.now()
+        ngx.sleep(PAUSE)
+    end
+    if self.runner == runner then
+        self.runner = nil
     end
 end
 
--- What the timer runs. Also when the worker exits: nginx waits for it.
-local function run(_, self)
-    local threads = {}
-    for index = 1, math.min(self.client.maxConcurrent, self.last - self.first + 1) do
-        threads[index] = ngx.thread.spawn(drain, self)
+-- Has a timer run, unless one does. Gives a problem where it cannot.
+local function start(self)
+    local now = ngx.now()
+    if self.runner and now - self.runner.alive < LOST then
+        return nil
     end
-    for _, thread in ipairs(threads) do
-        ngx.thread.wait(thread)
+    local runner = { alive = now, running = 0, ended = {} }
+    local started, why = ngx.timer.at(0, run, self, runner)
+    if not started then
+        return "nginx gave no timer: " .. tostring(why)
     end
-    self.timer = false
+    self.runner = runner
+end
+
+-- Why a call cannot be taken, or nil.
+local function refusal(self)
+    local phase = ngx.get_phase()
+    if phase == "init" or phase == "exit_worker" then
+        return ("a queue takes nothing in the phase %s, which has no timers: %s"):format(phase, phase == "init"
+            and "make the call itself, which blocks here, or use init_worker"
+            or "put the call in before the worker exits")
+    elseif self.last - self.first + 1 >= self.max then
+        return ("the queue is full (max = %d calls wait)"):format(self.max)
+    end
+    return start(self)
 end
 
 --- Puts a call in: a function that makes it, and is run in a timer of this worker
@@ -84,20 +135,10 @@ end
 function Queue:push(task)
     if getmetatable(self) ~= Queue then
         error("call it with a colon: queue:push(function() ... end)", 2)
-    elseif type(task) ~= "function" then
+    elseif not check.callable(task) then
         error(("queue:push takes a function that makes the call, got %s"):format(check.describe(task)), 2)
     end
-    local problem
-    if self.last - self.first + 1 >= self.max then
-        problem = ("the queue is full (max = %d calls wait)"):format(self.max)
-    elseif not self.timer then
-        local started, why = ngx.timer.at(0, run, self)
-        if started then
-            self.timer = true
-        else
-            problem = "nginx gave no timer: " .. tostring(why)
-        end
-    end
+    local problem = refusal(self)
     if problem then
         self.refused = self.refused + 1
         return nil, errors.new { name = "HostError", message = problem .. "; nothing was sent", attempts = 0,
@@ -108,12 +149,12 @@ function Queue:push(task)
     return true
 end
 
---- How many calls wait, run, have ended, failed and were refused.
+--- How many calls wait, run, have ended, failed and were refused, in this worker.
 ---@return kataven.QueueStats
 function Queue:stats()
     return {
         waiting = self.last - self.first + 1,
-        running = self.running,
+        running = self.runner and self.runner.running or 0,
         done = self.ended,
         failed = self.failed,
         refused = self.refused,
@@ -149,11 +190,10 @@ function queue.new(client, given)
         tasks = {},
         first = 1,
         last = 0,
-        running = 0,
         ended = 0,
         failed = 0,
         refused = 0,
-        timer = false,
+        runner = nil, -- the timer that was asked for, or runs
     }, Queue)
 end
 
