@@ -115,7 +115,12 @@ describe("client:queue in nginx", function()
     it("carries out 400 that one request puts in", function()
         with({
             content = {
-                ["/burst"] = [[ for index = 1, 400 do assert(push("n" .. index)) end ngx.print(queue:stats().waiting) ]],
+                ["/burst"] = [[
+                    for index = 1, 400 do
+                        assert(push("n" .. index))
+                    end
+                    ngx.print(queue:stats().waiting)
+                ]],
             },
         }, function(server)
             assert.equal("400", server:get("/burst").body)
@@ -299,11 +304,21 @@ describe("client:queue in nginx", function()
     it("goes on after a task has ended the timer", function()
         with({
             content = {
-                ["/exit"] = [[ queue:push(function() ngx.sleep(0.05) ngx.exit(ngx.OK) end) push "n1" ]],
+                ["/exit"] = [[
+                    queue:push(function()
+                        ngx.sleep(0.05)
+                        results.over = true
+                        ngx.exit(ngx.ERROR)
+                    end)
+                ]],
+                ["/over"] = [[ ngx.print(tostring(results.over)) ]],
                 ["/push"] = [[ push "n2" ]],
             },
         }, function(server)
             server:get "/exit"
+            server:await("the task to end", function()
+                return server:get("/over").body == "true"
+            end)
             server:await("the timer to be missed", function()
                 server:get "/push"
                 return created().n2

@@ -89,7 +89,7 @@ describe("in nginx", function()
         end)
     end)
 
-    it("turns are taken in order when there are fewer than requests", function()
+    it("no more than maxConcurrent requests are in flight, and all get their turn", function()
         hub:reset { limits = { inFlight = 5 } }
         nginx.with({
             env = env(),

@@ -59,7 +59,8 @@ local DEFAULTS = {
 
 -- The temporary directories' compiled-in places are root's.
 local CONFIGURATION = [[
-pid nginx.pid;
+daemon off;
+pid $directory/nginx.pid;
 worker_processes $workers;
 error_log error.log notice;
 load_module $modules/ndk_http_module.so;
@@ -110,17 +111,23 @@ local function locations(scripts)
     return table.concat(blocks, "\n")
 end
 
--- From the spec's own directory, since nginx changes to another.
-local function absolute(path)
+local function workingDirectory()
     local pipe = io.popen "pwd"
     local directory = pipe:read "*l"
     pipe:close()
-    return (path:gsub("%f[^;%z]%./", directory .. "/"):gsub("^%./", directory .. "/"))
+    return directory
 end
 
-local function configuration(parts, port)
+-- Nginx changes to a directory of its own.
+local function absolute(path)
+    local directory = workingDirectory()
+    return ((";" .. path):gsub(";%./", ";" .. directory .. "/"):sub(2))
+end
+
+local function configuration(parts, port, directory)
     local values = {
         port = port,
+        directory = directory,
         modules = first(MODULES, "ngx_http_lua_module.so"):gsub("/$", ""),
         env = environment(parts.env),
         content = locations(parts.content),
@@ -145,15 +152,47 @@ local function awaitStart(self)
     local deadline = socket.gettime() + PATIENCE
     repeat
         local ok, answer = pcall(self.get, self, "/_ready")
-        if ok and answer.status == 204 then
+        if ok and answer.status ~= 0 then
             return true
         end
-        if self:log():find "%[emerg%]" and not files.read(self.prefix .. "/nginx.pid") then
-            return false
-        end
         socket.sleep(0.02)
-    until socket.gettime() > deadline
+    until socket.gettime() > deadline or self:log():find "%[emerg%]"
     return false
+end
+
+-- Runs nginx with a configuration that `write` makes of a port and a directory. The port was free a moment ago, so it
+-- tries again where somebody has taken it.
+local function launch(write, prefix, environment)
+    local text
+    for _ = 1, 3 do
+        local directory = os.tmpname()
+        os.remove(directory)
+        os.execute("mkdir -m 700 " .. quote(directory))
+        local port = servers.freePort()
+        files.write(directory .. "/nginx.conf", write(port, directory))
+        local words = { "exec env" }
+        for name, value in pairs(environment or {}) do
+            words[#words + 1] = quote(name .. "=" .. value)
+        end
+        words[#words + 1] = ("sh %s %s %s -p %s -c %s -e %s"):format(quote(here .. "nginx/keeper.sh"),
+            quote(directory), quote(first(PROGRAMS)), quote(prefix or directory), quote(directory .. "/nginx.conf"),
+            quote(directory .. "/error.log"))
+        local self = setmetatable({
+            directory = directory,
+            port = port,
+            url = "http://127.0.0.1:" .. port,
+            keeper = assert(io.popen(table.concat(words, " "), "w")),
+        }, Server)
+        if awaitStart(self) then
+            return self
+        end
+        text = self:log()
+        self:stop()
+        if not text:find("Address already in use", 1, true) then
+            break
+        end
+    end
+    error("nginx did not start:\n" .. text, 3)
 end
 
 local PARTS = { env = true, content = true }
@@ -169,28 +208,21 @@ function nginx.start(parts)
             error(("nginx.start knows no part %q"):format(tostring(name)), 2)
         end
     end
-    local text
-    for _ = 1, 3 do
-        local prefix = os.tmpname()
-        os.remove(prefix)
-        assert(os.execute("mkdir -m 700 " .. quote(prefix)))
-        local port = servers.freePort()
-        files.write(prefix .. "/nginx.conf", configuration(parts, port))
-        local keeper = assert(io.popen(("exec sh %snginx/keeper.sh %s %s"):format(
-            quote(here), quote(prefix), quote(first(PROGRAMS))), "w"))
-        local self = setmetatable({ prefix = prefix, port = port, keeper = keeper, url = "http://127.0.0.1:" .. port },
-            Server)
-        if awaitStart(self) then
-            return self
-        end
-        text = self:log() .. (files.read(prefix .. "/output") or "")
-        self:stop()
-        -- Somebody else may have taken the port meanwhile.
-        if not text:find("Address already in use", 1, true) then
-            break
-        end
-    end
-    error("nginx did not start:\n" .. text, 2)
+    return launch(function(port, directory)
+        return configuration(parts, port, directory)
+    end)
+end
+
+--- Starts one with a whole configuration, as from the working directory; only its port and the place of its pid file
+--- are the spec's.
+---@param text string
+---@param port string the port in it
+---@param environment table<string, string>
+function nginx.whole(text, port, environment)
+    return launch(function(free, directory)
+        return (text:gsub("(127%.0%.0%.1:)" .. port .. "%f[%D]", "%1" .. free)
+            :gsub("\npid [^;]*;", "\npid " .. directory .. "/nginx.pid;"))
+    end, workingDirectory(), environment)
 end
 
 --- Starts one, hands it to a function, and stops it whatever that raises.
@@ -223,9 +255,9 @@ function Server:open(path)
     return requests.open(self.port, path)
 end
 
---- The error log as it is now.
+--- The error log as it is now, and what it wrote elsewhere.
 function Server:log()
-    return files.read(self.prefix .. "/error.log") or ""
+    return (files.read(self.directory .. "/error.log") or "") .. (files.read(self.directory .. "/output") or "")
 end
 
 --- The lines of the error log that are errors, but for those that match one of the patterns.
@@ -258,7 +290,7 @@ end
 
 --- The master's process id.
 function Server:master()
-    return (files.read(self.prefix .. "/nginx.pid"):match "%d+")
+    return (files.read(self.directory .. "/nginx.pid"):match "%d+")
 end
 
 --- The process ids of the workers, those that are shutting down included.
@@ -299,7 +331,6 @@ end
 --- Ends it, and everything that it started. May be called again.
 function Server:stop()
     if self.keeper then
-        self.last = self:log()
         self.keeper:close()
         self.keeper = nil
     end

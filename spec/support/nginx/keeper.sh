@@ -1,10 +1,11 @@
 #!/bin/sh
-# Runs an nginx for as long as its standard input is open: keeper.sh <prefix directory> <nginx>
+# Runs an nginx for as long as its standard input is open: keeper.sh <directory of its own> <command>...
 #
 # The spec holds the other end of the input, so that even a kill -9 of the spec ends nginx, and the directory goes with
 # it. Nginx gets a session of its own: whatever it started is ended with it, also where it does not listen any more.
 set -u
-prefix=$1 nginx=$2 pid=
+directory=$1 pid=
+shift
 
 finish() {
 	trap '' INT TERM HUP
@@ -17,15 +18,14 @@ finish() {
 		kill -KILL -- "-$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null
 	fi
-	rm -rf "$prefix"
+	rm -rf "$directory"
 	exit
 }
 trap finish INT TERM HUP
 
-# As root nginx would serve as somebody who may not read this directory.
-user=
-[ "$(id -u)" != 0 ] || user="user root;"
-setsid "$nginx" -p "$prefix" -c nginx.conf -e error.log -g "daemon off; $user" </dev/null >"$prefix/output" 2>&1 &
+# As root nginx would serve as somebody who may not read what the spec may.
+[ "$(id -u)" != 0 ] || set -- "$@" -g "user root;"
+setsid "$@" </dev/null >"$directory/output" 2>&1 &
 pid=$!
 
 cat >/dev/null
