@@ -68,7 +68,7 @@ load_module $modules/ngx_http_lua_module.so;
 $env
 $main
 events {
-    worker_connections 1024;
+    worker_connections 4096;
 }
 http {
     access_log off;
@@ -95,7 +95,7 @@ http {
 }
 ]]
 
-local function environment(variables)
+local function envLines(variables)
     local lines = {}
     for name, value in pairs(variables or {}) do
         lines[#lines + 1] = ('env "%s=%s";'):format(name, value)
@@ -129,7 +129,7 @@ local function configuration(parts, port, directory)
         port = port,
         directory = directory,
         modules = first(MODULES, "ngx_http_lua_module.so"):gsub("/$", ""),
-        env = environment(parts.env),
+        env = envLines(parts.env),
         content = locations(parts.content),
         path = absolute(package.path),
         cpath = absolute(package.cpath),
