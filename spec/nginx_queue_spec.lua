@@ -305,6 +305,29 @@ describe("client:queue in nginx", function()
         end)
     end
 
+    it("takes calls in a worker that is exiting", function()
+        with({
+            server = [[
+                location = /slow {
+                    content_by_lua_block { ngx.sleep(0.5) ngx.print "slow" }
+                    log_by_lua_block { assert(push "n1") }
+                }
+            ]],
+        }, function(server)
+            local old, slow = server:workers(), server:open "/slow"
+            server:await("the request to have begun", function()
+                return server:get("/_ready").status == 204
+            end)
+            server:replace()
+            assert.matches("slow$", slow:receive "*a")
+            slow:close()
+            server:awaitExit(old)
+            assert.same(numbered(1), created())
+            -- What nginx says of any timer that is set so late.
+            assert.same({}, server:complaints { "open socket #%-2 left in connection", "aborting$" })
+        end)
+    end)
+
     it("goes on after a task has ended the timer", function()
         with({
             content = {

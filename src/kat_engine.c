@@ -12,6 +12,8 @@
 #define PAUSE_FIRST 0.001
 #define PAUSE_GROWTH 1.5
 #define PAUSE_LONGEST 0.010
+/* How long a step is good for those who wake up after it. */
+#define FRESH 0.0005
 
 static bool copy(char **to, const char *text)
 {
@@ -136,6 +138,7 @@ static bool drive(kat_engine *engine, long ms)
     kat_multi_collect(engine);
     kat_sigpipe_release(&guard);
     engine->stepping = false;
+    engine->stepped = kat_now();
     kat_curl_forget_errors();
     return whole;
 }
@@ -143,6 +146,14 @@ static bool drive(kat_engine *engine, long ms)
 void kat_step(kat_engine *engine)
 {
     drive(engine, 0);
+}
+
+void kat_op_step(kat_op *op)
+{
+    bool sleeper = op->pause > PAUSE_FIRST; /* it was advised a pause */
+
+    if (op->state == KAT_ACTIVE && !(sleeper && kat_now() - op->engine->stepped < FRESH))
+        kat_step(op->engine);
 }
 
 bool kat_poll(kat_engine *engine, double seconds)

@@ -93,6 +93,10 @@ const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request
  * brought up to date by the claim or the wait that follows. */
 void kat_step(kat_engine *engine);
 
+/* The same on behalf of one operation. Hosts that cannot watch a descriptor
+ * wake hundreds of them at one moment: the first one's step serves them all. */
+void kat_op_step(kat_op *op);
+
 /* The same, but first waits up to `seconds` for something to do; to their end
  * where no request was ever made. False when a signal broke the wait, so that
  * the caller can let its handlers run. */

@@ -72,7 +72,8 @@ struct kat_engine {
     kat_ca ca;
     bool bundle; /* the hashed directory has not sufficed before */
     bool guard_sigpipe;
-    bool stepping; /* a step is under way: another within it does nothing */
+    double stepped; /* when the last step ended */
+    bool stepping;  /* a step is under way: another within it does nothing */
 };
 
 #define KAT_TOO_LARGE_TEXT "the answer is larger than maxResponseBytes allows"

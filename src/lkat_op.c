@@ -64,8 +64,7 @@ static int op_step(lua_State *L)
 {
     kat_op *op = check(L);
 
-    if (op->state == KAT_ACTIVE)
-        kat_step(op->engine);
+    kat_op_step(op);
     return push_finished(L, op);
 }
 

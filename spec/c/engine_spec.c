@@ -258,6 +258,43 @@ static void stepping_any_moves_all(void **state)
     check_answer(&f->ops[1], 200, "{\"ok\":true}");
 }
 
+static double (*real_now)(void);
+static double frozen;
+
+static double frozen_now(void)
+{
+    return frozen;
+}
+
+/* Where the host sleeps by the clock, hundreds wake up at one moment. */
+static void one_step_serves_those_who_wake_up_together(void **state)
+{
+    fixture *f = *state;
+    kat_op *op = &f->ops[0];
+    kat_state together, later;
+    int i;
+
+    server_does(&f->server, hold_the_slow);
+    start_and_await(f, op, (ask){.path = "/slow"});
+    kat_prepare_wait(f->engine, op, 10, false);
+    real_now = kat_now;
+    frozen = kat_now();
+    kat_now = frozen_now;
+    kat_step(f->engine);
+    answer(held, "200 OK", "", "slow");
+    kat_op_step(op);
+    together = op->state;
+    for (i = 0; i < 10 && op->state == KAT_ACTIVE; i++) {
+        frozen += 0.001;
+        kat_op_step(op);
+    }
+    later = op->state;
+    kat_now = real_now;
+    assert_int_equal(together, KAT_ACTIVE);
+    assert_int_equal(later, KAT_DONE);
+    check_answer(op, 200, "slow");
+}
+
 /* Claims, releases and cancels that come late, twice or never do no harm. */
 static void an_operation_may_be_let_go_of_in_any_state(void **state)
 {
@@ -296,6 +333,7 @@ int main(void)
         FIXTURE(redirects_are_not_followed),
         FIXTURE(many_at_once_are_not_mixed_up),
         FIXTURE(stepping_any_moves_all),
+        FIXTURE(one_step_serves_those_who_wake_up_together),
         FIXTURE(an_operation_may_be_let_go_of_in_any_state),
     };
 
