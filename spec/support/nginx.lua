@@ -156,7 +156,8 @@ local function awaitStart(self)
             return true
         end
         socket.sleep(0.02)
-    until socket.gettime() > deadline or self:log():find "%[emerg%]"
+        local log = self:log()
+    until socket.gettime() > deadline or log:find "%[emerg%]" or log:find "init_by_lua error"
     return false
 end
 
