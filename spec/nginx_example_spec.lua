@@ -18,7 +18,10 @@ describe("examples/openresty.conf", function()
 
     lazy_setup(function()
         hub = servers.hub()
-        server = nginx.whole(examples.read "examples/openresty.conf", "8090",
+        -- The core under test may be built elsewhere.
+        local core = (os.getenv "CORE" or "build/luajit/kataven/core.so"):gsub("kataven/core%.so$", "?.so")
+        local text = examples.read "examples/openresty.conf":gsub("build/luajit/%?%.so", core)
+        server = nginx.whole(text, "8090",
             { KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey })
     end)
 
