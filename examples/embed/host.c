@@ -113,6 +113,7 @@ static void step(lua_State *L, call *c, struct pollfd *watched, int *millisecond
 {
     int first = lua_status(c->thread) != LUA_YIELD;
     int status = resume(c->thread, L, first ? lua_gettop(c->thread) - 1 : 0);
+    const char *text;
 
     if (status == LUA_YIELD) {
         double wanted = lua_tonumber(c->thread, -2) * 1000;
@@ -124,7 +125,8 @@ static void step(lua_State *L, call *c, struct pollfd *watched, int *millisecond
         return;
     }
     c->good = status == 0 && lua_toboolean(c->thread, -2);
-    printf("%s\n", lua_tostring(c->thread, -1));
+    text = lua_tostring(c->thread, -1);
+    printf("%s\n", text ? text : "(an error that is no text)");
     c->running = 0;
     luaL_unref(L, LUA_REGISTRYINDEX, c->reference);
 }
