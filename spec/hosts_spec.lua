@@ -9,8 +9,11 @@ local servers = require "spec.support.servers"
 local KEY = "sk_live_spec_hosts"
 local EMPTY = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" }
 
--- Debian has copas for Lua 5.1 only, which LuaJIT can use too.
-local ABSENT = { copas = not rawget(_G, "jit") and _VERSION ~= "Lua 5.1" and "copas is packaged for Lua 5.1 only" }
+-- Debian has copas 1, for Lua 5.1 only, which LuaJIT can use too.
+local ABSENT = {
+    copas = _VERSION ~= "Lua 5.1" and "copas is packaged for Lua 5.1 only"
+        or not core.descriptors and "copas 1 has no timers, so it needs epoll",
+}
 
 for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
     describe(('wait = "%s"'):format(name), function()
@@ -260,6 +263,21 @@ describe("a host that was named", function()
             assert.matches(('^false\t.-wait = "%s" needs the Lua module "%s" %%('):format(name, name), output)
             assert.truthy(output:find(source, 1, true))
             assert.truthy(output:find("which does not load: it is not there", 1, true), output)
+        end
+    end)
+
+    it("may be copas 1 only where there is a descriptor, which has to stand in for timers", function()
+        for version, sleep in pairs { [1] = "nil", [2] = "function() end" } do
+            local output = child.run(([[
+                package.preload.copas = function() return { receive = function() end, sleep = %s } end
+                require("kataven.core").descriptors = false
+                print(pcall(require("kataven").new, { apiKey = "sk_live_a", wait = "copas" }))
+            ]]):format(sleep))
+            if version == 1 then
+                assert.truthy(output:find('wait = "copas" needs copas 2 or later on a system without epoll', 1, true))
+            else
+                assert.matches("^true\t", output)
+            end
         end
     end)
 

@@ -43,7 +43,7 @@ end
 
 local function wait(seconds, fd)
     if not fd then
-        (copas.pause or copas.sleep)(seconds)
+        (copas.pause or copas.sleep)(math.min(seconds, host.LONGEST_SLEEP))
         return
     end
     local self = setmetatable({ fd = fd, asked = false, told = false }, Watched)

@@ -66,13 +66,15 @@ end
 
 local function wait(seconds, fd)
     local waiter = { thread = coroutine.running(), timer = assert(uv.new_timer()), over = false }
-    waiter.timer:start(math.ceil(seconds * 1000), 0, function()
-        go(waiter)
-    end)
     if fd then
         waiter.entry = watch(fd)
         waiter.entry.waiters[waiter] = true
+    else
+        seconds = math.min(seconds, host.LONGEST_SLEEP)
     end
+    waiter.timer:start(math.ceil(seconds * 1000), 0, function()
+        go(waiter)
+    end)
     coroutine.yield()
     release(waiter) -- somebody else may have resumed it
 end
