@@ -2,6 +2,8 @@
 
 local build = require "spec.support.build"
 local embedding = require "spec.support.embedding"
+local examplesOf = require "spec.support.examples"
+local files = require "spec.support.files"
 local servers = require "spec.support.servers"
 local shell = require "spec.support.shell"
 
@@ -116,6 +118,13 @@ describe("an example host", function()
         assert.equal(1, code)
         assert.matches("thread %d, call %d: thread 9, call 9\n", output)
         assert.matches("8 threads, 16 calls, 15 answers of their own\n", output)
+    end)
+
+    its("in the README lists what there is", function()
+        local shown = examplesOf.blocks(examplesOf.read "README.md", "c")[1]
+        files.write(installed.tree .. "/readme.c", shown.text)
+        local host = installed:link(embedding.cc, installed.tree .. "/readme.c", "readme")
+        assert.same({ 0, "0\n" }, { example(host) })
     end)
 
     its("both say what they want", function()
