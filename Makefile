@@ -41,6 +41,10 @@ CORE = $(BUILD)/kataven/core.so
 ENGINE_SOURCES = $(wildcard src/kat_*.c)
 SOURCES = $(ENGINE_SOURCES) $(wildcard src/lkat_*.c)
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+MODULES = $(sort $(shell find lua -name '*.lua'))
+STATIC = $(BUILD)/libkataven.a
+STATIC_OBJECTS = $(OBJECTS) $(BUILD)/obj/static/lkat_static.o $(BUILD)/obj/static/lkat_files.o
+EXAMPLES = $(patsubst examples/embed/%.c,$(BUILD)/examples/%,$(wildcard examples/embed/*.c))
 # SPECS picks some: make test SPECS=spec/client_spec.lua
 SPECS ?= $(sort $(wildcard spec/c/*_spec.c)) $(sort $(wildcard spec/*_spec.lua))
 C_BINARIES = $(patsubst spec/c/%_spec.c,$(BUILD)/spec/%,$(filter %.c,$(SPECS)))
@@ -48,6 +52,10 @@ C_BINARIES = $(patsubst spec/c/%_spec.c,$(BUILD)/spec/%,$(filter %.c,$(SPECS)))
 LUA_CFLAGS = $(shell pkg-config --cflags $(LUA_PC))
 CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
 CURL_LIBS = $(shell pkg-config --libs libcurl)
+LUA_LIBS = $(shell pkg-config --libs $(LUA_PC))
+# The example hosts link lua-cjson in. Debian has it in lua-cjson-dev.
+CJSON_LIBS ?= $(shell $(CC) -print-file-name=liblua$(LUA_SHARE)-cjson.a)
+SYSTEM_LIBS = $(CURL_LIBS) -lm -ldl -lpthread
 BASE_CFLAGS = -std=c99 -D_GNU_SOURCE -fPIC $(WARNINGS) \
 	$(if $(filter perform,$(DRIVER)),-DKAT_NO_EPOLL)
 
@@ -62,14 +70,16 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all test demo hub sanitize lint format install uninstall clean deps deps-demo deps-test deps-lint env
+.PHONY: all static embed-examples test demo hub sanitize lint format install install-static uninstall clean \
+	deps deps-demo deps-test deps-lint env
+.DELETE_ON_ERROR:
 
 all: $(CORE)
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SO_LDFLAGS) -o $@ $(OBJECTS) $(CURL_LIBS) -lm -ldl -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SO_LDFLAGS) -o $@ $(OBJECTS) $(SYSTEM_LIBS)
 
 # The engine is compiled without Lua's headers in reach, and so holds itself to
 # its side of the border.
@@ -83,13 +93,40 @@ $(BUILD)/obj/lkat_%.o: src/lkat_%.c
 	$(call say,CC)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(CURL_CFLAGS) $(LUA_CFLAGS) -MMD -MP -c -o $@ $<
 
+# For hosts that link kataven in: the same objects, and the Lua files as constants.
+static: $(STATIC)
+
+$(STATIC): $(STATIC_OBJECTS)
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(STATIC_OBJECTS)
+
+# A folder is newer when a file has come or gone.
+$(BUILD)/static/lkat_files.c: src/static/embed.lua $(MODULES) $(sort $(dir $(MODULES)))
+	@mkdir -p $(@D)
+	$(call say,EMBED)
+	$(Q)$(LUA_BIN) src/static/embed.lua $(MODULES) >$@
+
+vpath lkat_%.c src/static $(BUILD)/static
+$(BUILD)/obj/static/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) -Isrc -Isrc/static $(LUA_CFLAGS) -MMD -MP -c -o $@ $<
+
+embed-examples: $(EXAMPLES)
+
+$(BUILD)/examples/%: examples/embed/%.c src/kataven.h $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=c99 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) -Isrc $(LUA_CFLAGS) -o $@ $< \
+		$(STATIC) $(CJSON_LIBS) $(LUA_LIBS) $(SYSTEM_LIBS)
+
 $(BUILD)/spec/%: spec/c/%_spec.c $(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) -Isrc $(CURL_CFLAGS) -MMD -MP -o $@ $< \
 		$(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o) $(CURL_LIBS) -lcmocka -lm -ldl -lpthread
 
--include $(OBJECTS:.o=.d) $(C_BINARIES:=.d)
+-include $(STATIC_OBJECTS:.o=.d) $(C_BINARIES:=.d)
 
 deps:
 	@$(DEPS) build $(LUA)
@@ -119,7 +156,8 @@ test: deps-test
 
 .PHONY: run-specs
 run-specs: $(CORE) $(C_BINARIES)
-	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) DRIVER=$(DRIVER) CORE=$(CORE) spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
+	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) LUA_PC=$(LUA_PC) DRIVER=$(DRIVER) CORE=$(CORE) WERROR=$(WERROR) \
+		CJSON_LIBS="$(CJSON_LIBS)" spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
 
 # The C specs once more, with the compiler's own checks on memory and undefined
 # behaviour.
@@ -127,16 +165,22 @@ sanitize: deps-test
 	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c))" \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
+C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] examples/embed/*.c)
+
 lint: deps-lint
-	clang-format --dry-run --Werror src/*.[ch] $(wildcard spec/c/*.[ch])
-	luacheck --quiet lua spec examples rockspec/*.rockspec
+	clang-format --dry-run --Werror $(C_FILES)
+	luacheck --quiet lua spec src examples rockspec/*.rockspec
 	@! grep -ln 'lua\.h\|lauxlib\.h' src/kat_* || { echo "the engine must not include Lua's headers"; exit 1; }
 
 format: deps-lint
-	clang-format -i src/*.[ch] $(wildcard spec/c/*.[ch])
+	clang-format -i $(C_FILES)
 
 LUA_DIR = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_SHARE)
 LIB_DIR = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_SHARE)
+# Named after its Lua, like Debian's liblua5.4-cjson.a: two may stand side by side.
+STATIC_NAME = kataven-$(firstword $(LUA_NAMES))
+STATIC_DIR = $(DESTDIR)$(PREFIX)/lib
+INCLUDE_DIR = $(DESTDIR)$(PREFIX)/include
 
 install: $(CORE)
 	install -d "$(LIB_DIR)/kataven"
@@ -146,8 +190,19 @@ install: $(CORE)
 		install -d "$${to%/*}" && install -m 644 "$$file" "$$to" || exit 1; \
 	done
 
+install-static: $(STATIC)
+	install -d "$(STATIC_DIR)/pkgconfig" "$(INCLUDE_DIR)"
+	install -m 644 $(STATIC) "$(STATIC_DIR)/lib$(STATIC_NAME).a"
+	install -m 644 src/kataven.h "$(INCLUDE_DIR)/kataven.h"
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@NAME@|$(STATIC_NAME)|' -e 's|@SYSTEM_LIBS@|$(SYSTEM_LIBS)|' \
+		-e "s|@VERSION@|$$($(LUA_BIN) -e 'print(dofile "lua/kataven/version.lua")')|" \
+		src/static/kataven.pc.in >"$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc"
+
+# The header is every Lua's, and goes with the last of the libraries.
 uninstall:
 	rm -rf "$(LIB_DIR)/kataven" "$(LUA_DIR)/kataven"
+	rm -f "$(STATIC_DIR)/lib$(STATIC_NAME).a" "$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc"
+	ls "$(STATIC_DIR)"/libkataven-*.a >/dev/null 2>&1 || rm -f "$(INCLUDE_DIR)/kataven.h"
 
 # The last two are what `luarocks make` leaves behind.
 clean:

@@ -53,6 +53,9 @@ describe("the annotations of", function()
         ["init.lua"] = 4,
         ["widget_keys.lua"] = 4,
         ["cassette.lua"] = 5,
+        ["host.lua"] = 5,
+        ["parallel.lua"] = 2,
+        ["queue.lua"] = 3,
     } do
         it(path .. " describe every public function", function()
             local checked = 0
@@ -75,7 +78,8 @@ describe("the annotations of", function()
 
         assert.matches("@class kataven%.Client\n", text)
         for _, field in ipairs { "widgetKeys kataven.WidgetKeys", "request fun(self: kataven.Client, ",
-            "close fun(self: kataven.Client)" } do
+            "close fun(self: kataven.Client)", "parallel kataven.Parallel",
+            "queue fun(self: kataven.Client, options?: kataven.QueueOptions): kataven.Queue" } do
             assert.truthy(text:find("---@field " .. field, 1, true), field)
         end
     end)

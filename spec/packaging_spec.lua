@@ -1,40 +1,11 @@
 -- What is shipped: the rockspec's lists, the rock, what `make install` leaves, and what the shared object exports.
 
-local version = _VERSION:match "%d%.%d"
+local build = require "spec.support.build"
+local shell = require "spec.support.shell"
+
+local run, lines = shell.run, shell.lines
+local version, darwin = build.version, build.darwin
 local ROCKSPEC = "rockspec/kataven-scm-1.rockspec"
-
-local function quote(text)
-    return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
--- Runs a shell command, with each %s replaced by a word; gives whether it went well, and all that it wrote.
-local function shell(command, ...)
-    local words, index = { ... }, 0
-    command = command:gsub("%%s", function()
-        index = index + 1
-        return quote(words[index])
-    end)
-    local pipe = io.popen("(" .. command .. ") 2>&1; echo \"=$?\"")
-    local output = pipe:read "*a"
-    pipe:close()
-    local text, code = output:match "^(.*)=(%d+)\n$"
-    return code == "0", text
-end
-
-local function run(command, ...)
-    local ok, text = shell(command, ...)
-    assert.is_true(ok, text)
-    return text
-end
-
-local function lines(text)
-    local all = {}
-    for line in text:gmatch "[^\n]+" do
-        all[#all + 1] = line
-    end
-    table.sort(all)
-    return all
-end
 
 local function exists(path)
     local file = io.open(path, "rb")
@@ -63,11 +34,6 @@ local function interpreter()
         index = index - 1
     end
     return os.getenv "LUA_BIN" or arg[index]
-end
-
--- Which of the Makefile's builds this is.
-local function build()
-    return os.getenv "LUA" or (rawget(_G, "jit") and "luajit" or version), os.getenv "DRIVER" or "epoll"
 end
 
 -- The shared object that the other specs run on.
@@ -106,22 +72,28 @@ local function tryOut(tree)
     assert.equal("ConnectionError\t" .. require "kataven.version" .. "\n", output)
 end
 
+-- The names in what nm says.
+local function namesOf(command, path)
+    local names = {}
+    for _, line in ipairs(lines(run(command, path))) do
+        local name = line:match "^%x+ %a (%S+)$"
+        names[#names + 1] = name and (darwin and name:gsub("^_", "") or name)
+    end
+    return names
+end
+
 -- The shared object's symbols that others can see, but for those that linkers add by themselves.
 local function exported(path)
     local LINKER = { _init = true, _fini = true, _edata = true, _end = true, __bss_start = true }
-    local darwin = run "uname -s":find "Darwin"
     local names = {}
-    for _, line in ipairs(lines(run(darwin and "nm -gU %s" or "nm -D --defined-only %s", path))) do
-        local name = line:match "(%S+)$"
-        if not LINKER[name] then
-            names[#names + 1] = (darwin and name:gsub("^_", "") or name)
-        end
+    for _, name in ipairs(namesOf(darwin and "nm -gU %s" or "nm -D --defined-only %s", path)) do
+        names[#names + 1] = not LINKER[name] and name or nil
     end
     return names
 end
 
 local function linkedWith(path)
-    return run(run "uname -s":find "Darwin" and "otool -L %s" or "objdump -p %s | grep NEEDED", path)
+    return run(darwin and "otool -L %s" or "objdump -p %s | grep NEEDED", path)
 end
 
 describe("packaging", function()
@@ -144,16 +116,12 @@ describe("packaging", function()
         end)
 
         it("lists every Lua module under its name", function()
-            local expected, listed = {}, {}
-            for _, path in ipairs(lines(run "find lua -name '*.lua'")) do
-                local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", ".")
-                expected[name] = path
-            end
+            local listed = {}
             for name, value in pairs(rockspec().build.modules) do
                 listed[name] = type(value) == "string" and value or nil
             end
 
-            assert.same(expected, listed)
+            assert.same(build.modules(), listed)
         end)
     end)
 
@@ -161,8 +129,8 @@ describe("packaging", function()
         -- The command for this Lua, if there is one. LuaRocks has no word for LuaJIT: it is a 5.1, with other headers.
         local function luarocks()
             for _, program in ipairs { "luarocks --lua-version " .. version, "luarocks-" .. version } do
-                local ok, text = shell(program .. " config lua_version")
-                if ok and text:find(version, 1, true) then
+                local code, text = shell.try(program .. " config lua_version")
+                if code == 0 and text:find(version, 1, true) then
                     return program
                 end
             end
@@ -199,10 +167,9 @@ describe("packaging", function()
     end)
 
     it("installs a tree that runs with make, and removes it again", function()
-        local lua, driver = build()
-        local make = ("make -s %%s LUA=%s DRIVER=%s PREFIX=/opt/place DESTDIR=%%s/a\\ root"):format(lua, driver)
+        local place = " PREFIX=/opt/place DESTDIR=%s/a\\ root"
 
-        run(make, "install", temporary)
+        build.make("install" .. place, temporary)
         tryOut(temporary .. "/a root/opt/place")
         local installed = {}
         for _, path in ipairs(lines(run("cd %s/a\\ root/opt/place/share/lua/*/ && find . -type f", temporary))) do
@@ -210,7 +177,7 @@ describe("packaging", function()
         end
         assert.same(lines(run "find lua -name '*.lua'"), installed)
 
-        run(make, "uninstall", temporary)
+        build.make("uninstall" .. place, temporary)
         assert.equal("", run("find %s/a\\ root ! -type d", temporary))
     end)
 
@@ -235,8 +202,48 @@ describe("packaging", function()
         end)
     end)
 
+    describe("the static library", function()
+        it("keeps to its prefixes", function()
+            build.make "static"
+            local names = namesOf(darwin and "nm -gU %s" or "nm -g --defined-only %s",
+                build.directory .. "/libkataven.a")
+            local offered = {}
+            for _, name in ipairs(names) do
+                if not name:find "^l?kat_" and not name:find "^KAT_" then
+                    offered[#offered + 1] = name
+                end
+            end
+
+            assert.is_true(#names > 100)
+            table.sort(offered)
+            assert.same({ "kataven_open", "luaopen_kataven", "luaopen_kataven_core" }, offered)
+        end)
+
+        it("is installed under its Lua's name, and removed again", function()
+            local place = " PREFIX=/opt/place DESTDIR=%s/a\\ root"
+            build.make("install-static" .. place, temporary)
+
+            assert.same({
+                "./include/kataven.h",
+                ("./lib/lib%s.a"):format(build.static),
+                ("./lib/pkgconfig/%s.pc"):format(build.static),
+            }, lines(run("cd %s/a\\ root/opt/place && find . -type f", temporary)))
+            build.make("uninstall" .. place, temporary)
+            assert.equal("", run("find %s/a\\ root ! -type d", temporary))
+        end)
+
+        it("leaves the header to the library of another Lua", function()
+            build.make("install-static PREFIX=%s", temporary)
+            run("touch %s/lib/libkataven-other.a", temporary)
+            build.make("uninstall PREFIX=%s", temporary)
+
+            assert.same({ "./include/kataven.h", "./lib/libkataven-other.a" },
+                lines(run("cd %s && find . -type f", temporary)))
+        end)
+    end)
+
     it("keeps Lua out of the engine", function()
-        local _, found = shell [==[grep -nE '#[[:space:]]*include[[:space:]]*[<"](lua|lauxlib|lkat)' src/kat_*]==]
+        local _, found = shell.try [==[grep -nE '#[[:space:]]*include[[:space:]]*[<"](lua|lauxlib|lkat)' src/kat_*]==]
 
         assert.equal("", found)
     end)

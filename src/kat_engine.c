@@ -192,22 +192,21 @@ void kat_settle(kat_engine *engine)
         kat_driver_arm(engine, HUGE_VAL);
 }
 
-/* The earliest of the ends that hosts wait for. One whose caller has gone
- * meanwhile costs a wake-up, and is forgotten. */
-static void set_alarm(kat_engine *engine, double now, double seconds)
+/* The earliest of the ends that hosts wait for. Once it is over it is
+ * forgotten: who waits on sets another. */
+static void set_alarm(kat_engine *engine, double now, double at)
 {
     if (engine->alarm <= now)
         engine->alarm = HUGE_VAL;
-    if (now + seconds < engine->alarm)
-        engine->alarm = now + seconds;
+    if (at < engine->alarm)
+        engine->alarm = at;
 }
 
 double kat_prepare_wait(kat_engine *engine, kat_op *op, double longest, bool watcher)
 {
     double now = kat_now(), left = kat_timeout(engine);
 
-    if (!op)
-        set_alarm(engine, now, longest);
+    set_alarm(engine, now, op ? HUGE_VAL : now + longest);
     kat_settle(engine);
     if (left < HUGE_VAL)
         kat_driver_arm(engine, now + left);

@@ -154,7 +154,9 @@ void lkat_open_json(lua_State *L)
     if (lua_pcall(L, 1, 1, 0) != 0)
         luaL_error(L,
                    "kataven needs the module 'cjson' for this Lua "
-                   "(lua-cjson: apt-get install lua-cjson, or luarocks install lua-cjson):\n%s",
+                   "(lua-cjson: apt-get install lua-cjson, or luarocks install lua-cjson; "
+                   "a host that links it in sets package.preload.cjson to luaopen_cjson "
+                   "before it opens kataven):\n%s",
                    lua_tostring(L, -1));
     push_decoder(L, lua_gettop(L));
     lua_insert(L, -2);

@@ -93,7 +93,7 @@ local function newInside(o)
         host = host,
         block = core.wait, -- how to wait where the host cannot
         wait = host.wait or core.wait,
-        watches = host.watches or false,
+        watches = core.descriptors and host.watches and clock == nil or false,
         ownClock = clock ~= nil,
         closed = false,
         waits = 0, -- calls that are in the host's hands right now

@@ -65,6 +65,10 @@ function host.named(name)
         nearest and ('; did you mean "%s"?'):format(nearest) or "")
 end
 
+--- Seconds. Where there is no descriptor to watch, a long wait is slept in pieces,
+--- so that a cancel or a close is noticed.
+host.LONGEST_SLEEP = 0.1
+
 -- Not in PUC Lua 5.1. From the core, since OpenResty's own table of coroutine
 -- functions lacks it.
 local isYieldable = core.yieldable

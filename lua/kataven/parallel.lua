@@ -247,7 +247,7 @@ function parallel.run(client, tasks, given)
     self.wait, self.problem, outer = call.place(client)
     if outer then
         self.crew = outer
-        function self.wait(seconds)
+        self.wait = function(seconds)
             self.carrier = outer.running
             park(outer, seconds)
             self.carrier = nil

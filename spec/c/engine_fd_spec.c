@@ -253,6 +253,21 @@ static void it_wakes_at_the_end_of_a_back_off(void **state)
     assert_false(readable(fd, 0)); /* once */
 }
 
+/* Its own wait forgets it: the descriptor is no longer hot for the others. */
+static void an_alarm_that_is_over_is_forgotten(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f);
+
+    kat_prepare_wait(f->engine, NULL, 0.01, true);
+    assert_true(readable(fd, 1000 * PATIENCE_S));
+    server_does(&f->server, hold_the_slow);
+    start_and_await(f, &f->ops[0], (ask){.path = "/slow"});
+    kat_prepare_wait(f->engine, &f->ops[0], 10, true);
+    assert_false(readable(fd, 20));
+    kat_op_cancel(&f->ops[0]);
+}
+
 /* With no request under way nothing reads the timer but the next wait. */
 static void an_alarm_needs_no_request(void **state)
 {
@@ -361,6 +376,7 @@ int main(void)
         FIXTURE(the_bell_rings_for_whoever_waits_next),
         FIXTURE(a_turn_that_was_poked_rings_too),
         FIXTURE(it_wakes_at_the_end_of_a_back_off),
+        FIXTURE(an_alarm_that_is_over_is_forgotten),
         FIXTURE(an_alarm_needs_no_request),
         FIXTURE(it_is_still_when_nothing_is_under_way),
         FIXTURE(a_blocking_wait_heeds_no_bell),

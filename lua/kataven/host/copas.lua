@@ -9,17 +9,21 @@ local host = require "kataven.host"
 local Watched = {}
 Watched.__index = Watched
 
+-- Who waits on each descriptor. luasocket's select names only one of those that
+-- have the same, and so this one passes the news on to the others.
+local waiting = {}
+
 -- For luasocket's select.
 function Watched:getfd()
     return self.fd
 end
 
-function Watched.dirty()
-    return false
+function Watched:dirty()
+    return self.told
 end
 
 -- For copas: the first read finds nothing, so that it waits; the next one is made
--- when the descriptor is readable.
+-- when it has been woken.
 function Watched:receive()
     if self.asked then
         return ""
@@ -38,10 +42,25 @@ function Watched.close()
 end
 
 local function wait(seconds, fd)
-    if fd then
-        copas.receive(setmetatable({ fd = fd }, Watched), 1)
-    else
-        (copas.pause or copas.sleep)(seconds)
+    if not fd then
+        (copas.pause or copas.sleep)(math.min(seconds, host.LONGEST_SLEEP))
+        return
+    end
+    local self = setmetatable({ fd = fd, asked = false, told = false }, Watched)
+    local others = waiting[fd]
+    if not others then
+        others = setmetatable({}, { __mode = "k" }) -- a yield may be refused, and not come back
+        waiting[fd] = others
+    end
+    others[self] = true
+    copas.receive(self, 1)
+    others[self] = nil
+    if next(others) == nil then
+        waiting[fd] = nil
+    elseif not self.told then
+        for other in pairs(others) do
+            other.told = true
+        end
     end
 end
 

@@ -8,7 +8,7 @@ local function wait(seconds, fd)
     if fd then
         cqueues.poll({ pollfd = fd, events = "r" }, seconds)
     else
-        cqueues.sleep(seconds)
+        cqueues.sleep(math.min(seconds, host.LONGEST_SLEEP))
     end
 end
 

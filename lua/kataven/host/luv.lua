@@ -7,64 +7,76 @@ local uv = require "luv"
 -- Who waits on each descriptor: libuv takes one handle for each.
 local watched = {}
 
+local function unwatch(waiter)
+    local entry = waiter.entry
+    entry.waiters[waiter] = nil
+    entry.count = entry.count - 1
+    if entry.count == 0 then
+        watched[entry.fd] = nil
+        entry.poll:stop()
+        entry.poll:close()
+    end
+end
+
+-- Ends a wait, once. False when it was over.
+local function release(waiter)
+    if waiter.over then
+        return false
+    end
+    waiter.over = true
+    waiter.timer:stop()
+    waiter.timer:close()
+    if waiter.entry then
+        unwatch(waiter)
+    end
+    return true
+end
+
 -- As luv's own code does: what a coroutine raised and nobody caught is raised in
--- the loop's callback.
+-- the loop's callback. One whose yield was refused (PUC Lua 5.1, within pcall) is
+-- not waiting.
 local function go(waiter)
-    if not waiter.waiting then
+    if not release(waiter) or coroutine.status(waiter.thread) ~= "suspended" then
         return
     end
-    waiter.waiting = false
     local ok, why = coroutine.resume(waiter.thread)
     if not ok then
         error(type(why) == "string" and debug.traceback(waiter.thread, why) or why, 0)
     end
 end
 
-local function watch(fd, waiter)
+local function watch(fd)
     local entry = watched[fd]
     if not entry then
-        local poll = assert(uv.new_poll(fd))
-        entry = { poll = poll, waiters = {}, count = 0 }
+        entry = { fd = fd, poll = assert(uv.new_poll(fd)), waiters = {}, count = 0 }
         watched[fd] = entry
-        poll:start("r", function()
+        entry.poll:start("r", function()
             local all = {}
-            for each in pairs(entry.waiters) do
-                all[#all + 1] = each
+            for waiter in pairs(entry.waiters) do
+                all[#all + 1] = waiter
             end
-            for _, each in ipairs(all) do
-                go(each)
+            for _, waiter in ipairs(all) do
+                go(waiter)
             end
         end)
     end
-    entry.waiters[waiter] = true
     entry.count = entry.count + 1
     return entry
 end
 
-local function unwatch(fd, entry, waiter)
-    entry.waiters[waiter] = nil
-    entry.count = entry.count - 1
-    if entry.count == 0 then
-        watched[fd] = nil
-        entry.poll:stop()
-        entry.poll:close()
-    end
-end
-
 local function wait(seconds, fd)
-    local waiter = { thread = coroutine.running(), waiting = true }
-    local timer = assert(uv.new_timer())
-    timer:start(math.ceil(seconds * 1000), 0, function()
+    local waiter = { thread = coroutine.running(), timer = assert(uv.new_timer()), over = false }
+    if fd then
+        waiter.entry = watch(fd)
+        waiter.entry.waiters[waiter] = true
+    else
+        seconds = math.min(seconds, host.LONGEST_SLEEP)
+    end
+    waiter.timer:start(math.ceil(seconds * 1000), 0, function()
         go(waiter)
     end)
-    local entry = fd and watch(fd, waiter)
     coroutine.yield()
-    waiter.waiting = false -- somebody else may have resumed it
-    timer:stop()
-    timer:close()
-    if entry then
-        unwatch(fd, entry, waiter)
-    end
+    release(waiter) -- somebody else may have resumed it
 end
 
 ---@return kataven.Host

@@ -1,0 +1,99 @@
+-- The examples, each as a program of its own against the local hub.
+
+local child = require "spec.support.child"
+local examples = require "spec.support.examples"
+local servers = require "spec.support.servers"
+
+describe("examples/", function()
+    local hub
+
+    setup(function()
+        hub = servers.hub { latency = 0.2 }
+    end)
+
+    teardown(function()
+        hub:stop()
+    end)
+
+    before_each(function()
+        hub:reset()
+    end)
+
+    local function run(name, arguments)
+        return child.run(("arg = { %s }\n%s"):format(arguments or "", examples.read("examples/" .. name .. ".lua")), {
+            KATAVEN_BASE_URL = hub.url,
+            KATAVEN_API_KEY = hub.apiKey,
+        })
+    end
+
+    local NAMES = { "acme.com", "play.example", "shop.example" }
+
+    local function sortedLines(text)
+        local lines = {}
+        for line in text:gmatch "[^\n]+" do
+            lines[#lines + 1] = line
+        end
+        table.sort(lines)
+        return lines
+    end
+
+    -- The names in lines like "minted a key for ...", in alphabetical order.
+    local function minted(output)
+        local names = {}
+        for name in output:gmatch "minted a key for ([%w.]+)" do
+            names[#names + 1] = name
+        end
+        table.sort(names)
+        return names
+    end
+
+    for _, name in ipairs { "cqueues", "luv" } do
+        it(name .. ".lua mints while its loop runs on", function()
+            local output, errors = run(name)
+            assert.equal("", errors)
+            assert.same(NAMES, minted(output))
+            assert.truthy(output:find("the loop ran on meanwhile", 1, true))
+            assert.equal(3, hub:stats().creates)
+        end)
+    end
+
+    it("copas.lua mints", function()
+        if _VERSION ~= "Lua 5.1" or not require("kataven.core").descriptors then
+            return pending "copas 1 is packaged for Lua 5.1 only, and needs epoll"
+        end
+        local output, errors = run "copas"
+        assert.equal("", errors)
+        assert.same(NAMES, minted(output))
+        assert.equal(3, hub:stats().creates)
+    end)
+
+    it("parallel.lua mints for each customer, and shows what it is told by the way", function()
+        local output, errors = run("parallel", [["a.example", "b.example", "c.example"]])
+        assert.matches("1 of 3\r2 of 3\r3 of 3\n$", errors)
+        local lines = sortedLines(output)
+        assert.equal(3, #lines)
+        for index, name in ipairs { "a", "b", "c" } do
+            assert.matches("^" .. name .. "%.example\tpk_live_[%w_]+$", lines[index])
+        end
+    end)
+
+    it("parallel.lua says what failed", function()
+        hub:next { n = 1, status = 400, body = "no such customer" }
+        local output = run("parallel", [["a.example", "b.example"]])
+        assert.matches("%.example\tfailed\tBadRequestError: .-no such customer", output)
+        assert.matches("%.example\tpk_live_", output)
+    end)
+
+    it("frames.lua starts calls in one frame and ends them in another, and no frame waits", function()
+        -- The list is refused, and is to be tried again long after its scene is over.
+        hub:next { { n = 1, delay = 0 }, { n = 1, status = 429, headers = { ["Retry-After"] = "20" }, body = "busy" } }
+        local output, errors = run "frames"
+        assert.equal("", errors)
+        local at = tonumber(output:match "frame +(%d+): the key the shop's is there")
+        assert.is_true(at > 5 and at <= 60, output) -- 200 ms are 12 frames
+        assert.matches("frame +90: no list: CancelledError", output)
+        local left, longest = output:match "(%d+) calls are left; the longest frame spent ([%d.]+) ms"
+        assert.equal("0", left)
+        assert.is_true(tonumber(longest) < 150, output)
+    end)
+end)

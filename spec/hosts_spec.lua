@@ -1,0 +1,302 @@
+-- Event loops that `wait` knows by name, for real: many calls at once, none forgotten, nothing hot.
+
+local child = require "spec.support.child"
+local core = require "kataven.core"
+local kataven = require "kataven"
+local loops = require "spec.support.loops"
+local servers = require "spec.support.servers"
+
+local KEY = "sk_live_spec_hosts"
+local EMPTY = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" }
+
+-- Debian has copas 1, for Lua 5.1 only, which LuaJIT can use too.
+local ABSENT = {
+    copas = _VERSION ~= "Lua 5.1" and "copas is packaged for Lua 5.1 only"
+        or not core.descriptors and "copas 1 has no timers, so it needs epoll",
+}
+
+for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
+    describe(('wait = "%s"'):format(name), function()
+        local loop, hub, tcp, client
+
+        if ABSENT[name] then
+            pending(ABSENT[name])
+            return
+        end
+
+        setup(function()
+            loop = assert(loops.get(name))
+            hub = servers.hub { apiKey = KEY, latency = 0.2, limits = { inFlight = 0 } }
+            tcp = servers.tcp {}
+        end)
+
+        teardown(function()
+            hub:stop()
+            tcp:stop()
+        end)
+
+        after_each(function()
+            client:close()
+        end)
+
+        local function clientOf(server, options)
+            local all = { apiKey = KEY, baseUrl = server.url, wait = name, proxy = false }
+            for key, value in pairs(options or {}) do
+                all[key] = value
+            end
+            client = kataven.new(all)
+            return client
+        end
+
+        it("runs 50 calls of 200 ms side by side", function()
+            hub:reset()
+            clientOf(hub, { maxConcurrent = 50 })
+            local functions, names = {}, {}
+            for index = 1, 50 do
+                functions[index] = function()
+                    local key = kataven.assert(client.widgetKeys.create { name = "call " .. index })
+                    names[index] = key.name
+                end
+            end
+            local began = core.now()
+            loop.run(functions)
+            assert.is_true(core.now() - began < 2)
+            for index = 1, 50 do
+                assert.equal("call " .. index, names[index])
+            end
+            assert.equal(50, hub:stats().creates)
+        end)
+
+        it("forgets none when one's step finishes another's call", function()
+            local round = { { read = "request" }, { wait = "go" }, { send = EMPTY } }
+            tcp:script { default = round }
+            clientOf(tcp, { maxConcurrent = 21, timeout = 15 })
+            local functions, done = {}, 0
+            for index = 1, 20 do
+                functions[index] = function()
+                    kataven.assert(client.widgetKeys.list())
+                    done = done + 1
+                end
+            end
+            -- The answers come all at once, so that a step finds several of them.
+            functions[21] = function()
+                client:request { path = "/first", timeout = 0.3, retry = false }
+                tcp:signal "go"
+            end
+            local began = core.now()
+            loop.run(functions)
+            assert.equal(20, done)
+            assert.is_true(core.now() - began < 5)
+        end)
+
+        it("lets calls wait for their turn, and before they try again", function()
+            local busy = servers.answer { status = 503, body = "later" }
+            tcp:script { default = { { ["repeat"] = true, steps = { { read = "request" }, { send = busy },
+                { read = "request" }, { send = EMPTY } } } } }
+            clientOf(tcp, { maxConcurrent = 2, retry = { baseDelay = 0.1, max = 20 } })
+            local functions, done = {}, 0
+            for index = 1, 12 do
+                functions[index] = function()
+                    kataven.assert(client:request { path = "/" .. index })
+                    done = done + 1
+                end
+            end
+            local began = core.now()
+            loop.run(functions)
+            assert.equal(12, done)
+            assert.is_true(core.now() - began < 8)
+        end)
+
+        it("hears of a cancel and of a close at once, in flight, in the queue and in a back-off", function()
+            local busy = servers.answer { status = 503, headers = { ["Retry-After"] = "50" }, body = "later" }
+            for _, way in ipairs { "cancel", "close" } do
+                tcp:script { { { read = "request" }, { send = busy } }, default = { { read = "request" },
+                    { stall = true } } }
+                local canceller, results = kataven.canceller(), {}
+                clientOf(tcp, { maxConcurrent = 1 })
+                local function call(index, path)
+                    return function()
+                        local _, err = client:request { path = path, cancel = canceller }
+                        results[index] = err
+                    end
+                end
+                local began = core.now()
+                loop.run {
+                    call(1, "/resting"), call(2, "/under-way"), call(3, "/queued"),
+                    function()
+                        -- Until the second is under way, which is when the first rests.
+                        repeat
+                            client:request { path = "/x", deadline = 0.05, retry = false }
+                        until tcp:log().connections == 2 or #tcp:log().requests >= 2
+                        if way == "cancel" then
+                            canceller:cancel()
+                        else
+                            client:close()
+                        end
+                    end,
+                }
+                assert.is_true(core.now() - began < 10)
+                for index = 1, 3 do
+                    assert.equal(way == "cancel" and "CancelledError" or "ClosedError", results[index].name)
+                end
+                client:close()
+            end
+        end)
+
+        it("waits without work", function()
+            tcp:script { default = { { read = "request" }, { stall = 0.6 }, { send = EMPTY } } }
+            clientOf(tcp, {})
+            local used = os.clock()
+            loop.run { function() kataven.assert(client.widgetKeys.list()) end }
+            assert.is_true(os.clock() - used < 0.3)
+        end)
+
+        it("goes on when clients come and go, and numbers of descriptors come back", function()
+            tcp:script { default = { { read = "request" }, { send = EMPTY } } }
+            local made = {}
+            loop.run { function()
+                for index = 1, 30 do
+                    local one = clientOf(tcp)
+                    made[index] = #kataven.assert(one.widgetKeys.list())
+                    if index % 2 == 0 then
+                        one:close()
+                    end
+                    if index % 3 == 0 then
+                        collectgarbage()
+                    end
+                end
+            end }
+            assert.equal(30, #made)
+        end)
+
+        it("carries calls of client:parallel", function()
+            hub:reset()
+            clientOf(hub, { maxConcurrent = 20 })
+            local tasks, others, results = {}, 0, nil
+            for index = 1, 20 do
+                tasks[index] = function() return client.widgetKeys.create { name = "task " .. index } end
+            end
+            local began = core.now()
+            loop.run {
+                function() results = client:parallel(tasks) end,
+                function()
+                    kataven.assert(client.widgetKeys.list())
+                    others = others + 1
+                end,
+            }
+            assert.is_true(core.now() - began < 2)
+            assert.equal(1, others)
+            for index = 1, 20 do
+                assert.equal("task " .. index, results[index].value.name)
+            end
+        end)
+
+        if name == "cqueues" then
+            it("blocks outside of a controller, where nothing else could run", function()
+                hub:reset()
+                clientOf(hub)
+                assert.same({}, (kataven.assert(client.widgetKeys.list())))
+            end)
+        else
+            it("is a HostError in the main program, with nothing sent", function()
+                tcp:script {}
+                local output = child.run(([[
+                    local client = require("kataven").new { apiKey = %q, baseUrl = %q, wait = %q }
+                    local _, err = client.widgetKeys.create { name = "a" }
+                    print(err.name, err.attempts, err.maybeApplied, err:is "KatavenError")
+                    print(err)
+                ]]):format(KEY, tcp.url, name))
+                assert.matches("^HostError\t0\tfalse\ttrue\n", output)
+                assert.truthy(output:find(
+                    ('wait = "%s" needs a coroutine to wait in, and this is the main program: run the call in ')
+                        :format(name), 1, true), output)
+                assert.matches("; nothing was sent\n$", output)
+                clientOf(tcp)
+                assert.equal(0, tcp:log().connections)
+            end)
+        end
+
+        it("does not send a write from where it cannot wait", function()
+            hub:reset()
+            clientOf(hub)
+            local errs = {}
+            -- A warm connection, over which a request would go out in the first step.
+            local function run()
+                kataven.assert(client.widgetKeys.list())
+                local _
+                ;("x"):gsub("x", function()
+                    _, errs[1] = client.widgetKeys.create { name = "never" }
+                end)
+            end
+            if rawget(coroutine, "isyieldable") then
+                loop.run { run }
+                assert.equal("HostError", errs[1].name)
+                assert.truthy(errs[1].message:find("a C function is between the call and its coroutine", 1, true))
+            else
+                -- PUC Lua 5.1 tells when it tries, and cannot yield from within pcall.
+                loop.run { function()
+                    kataven.assert(client.widgetKeys.list())
+                    errs = { pcall(client.widgetKeys.create, { name = "never" }) }
+                end }
+                assert.is_false(errs[1])
+                assert.matches("attempt to yield across metamethod/C%-call boundary", errs[2])
+                collectgarbage()
+            end
+            assert.equal(0, hub:stats().creates)
+        end)
+    end)
+end
+
+describe("a host that was named", function()
+    it("needs its library only when it is used, and says where to get it", function()
+        for name, source in pairs {
+            cqueues = "Debian: lua-cqueues; LuaRocks: cqueues",
+            copas = "Debian: lua-copas; LuaRocks: copas",
+            luv = "Debian: lua-luv; LuaRocks: luv",
+        } do
+            local output = child.run(([[
+                package.preload[%q] = function() error("it is not there", 0) end
+                local kataven = require "kataven"
+                kataven.new { apiKey = "sk_live_a" }
+                print(pcall(kataven.new, { apiKey = "sk_live_a", wait = %q }))
+            ]]):format(name, name))
+            assert.matches(('^false\t.-wait = "%s" needs the Lua module "%s" %%('):format(name, name), output)
+            assert.truthy(output:find(source, 1, true))
+            assert.truthy(output:find("which does not load: it is not there", 1, true), output)
+        end
+    end)
+
+    it("may be copas 1 only where there is a descriptor, which has to stand in for timers", function()
+        for version, sleep in pairs { [1] = "nil", [2] = "function() end" } do
+            local output = child.run(([[
+                package.preload.copas = function() return { receive = function() end, sleep = %s } end
+                require("kataven.core").descriptors = false
+                print(pcall(require("kataven").new, { apiKey = "sk_live_a", wait = "copas" }))
+            ]]):format(sleep))
+            if version == 1 then
+                assert.truthy(output:find('wait = "copas" needs copas 2 or later on a system without epoll', 1, true))
+            else
+                assert.matches("^true\t", output)
+            end
+        end
+    end)
+
+    it("passes what a coroutine of luv's raises on to its loop, which ends the program and says why", function()
+        local hub = servers.hub { apiKey = KEY }
+        local output, errors = child.run(([[
+            local uv = require "luv"
+            local client = require("kataven").new { apiKey = %q, baseUrl = %q, wait = "luv" }
+            local function handler()
+                assert(client.widgetKeys.list())
+                error("in the handler")
+            end
+            coroutine.wrap(handler)()
+            uv.run()
+            print "not reached"
+        ]]):format(KEY, hub.url))
+        hub:stop()
+        assert.equal("", output)
+        assert.matches("^Uncaught Error: [^\n]+:5: in the handler\nstack traceback:\n[^\n]+\n[^\n]+:5: in function",
+            errors)
+    end)
+end)
