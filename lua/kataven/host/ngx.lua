@@ -3,9 +3,6 @@
 
 local host = require "kataven.host"
 
--- A back-off is slept in pieces, so that a cancel or a close is noticed.
-local LONGEST = 0.1
-
 local BLOCKS = { init = true, init_worker = true }
 -- In ssl_client_hello and ssl_session_fetch a wait breaks the handshake, unless
 -- nginx and OpenSSL have OpenResty's patches, which one cannot ask for.
@@ -15,7 +12,7 @@ local CANNOT = {
 }
 
 local function wait(seconds)
-    ngx.sleep(seconds < LONGEST and seconds or LONGEST)
+    ngx.sleep(math.min(seconds, host.LONGEST_SLEEP))
 end
 
 local function here()
