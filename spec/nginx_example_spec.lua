@@ -69,3 +69,30 @@ describe("examples/openresty.conf", function()
         end)
     end)
 end)
+
+describe("the example for OpenResty in README.md", function()
+    it("counts, and revokes after it has answered", function()
+        local shown = examples.blocks(examples.read "README.md", "nginx")[1].text
+        local hub = servers.hub()
+        local core = (os.getenv "CORE" or "build/luajit/kataven/core.so"):gsub("kataven/core%.so$", "?.so")
+        -- In the frame of the other example, which says where the modules are.
+        local text = examples.read "examples/openresty.conf":gsub("build/luajit/%?%.so", core)
+        text = text:match "^.-\n    lua_package_cpath [^\n]*\n" .. shown .. "}\n"
+        local server = nginx.whole(text, "8090", { KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey })
+
+        local function api(method, path, body)
+            return servers.http(method, hub.url .. "/api/v1/widget-keys" .. path, {
+                headers = { Authorization = "Bearer " .. hub.apiKey },
+                body = body,
+            }).body
+        end
+        local id = json.decode(api("POST", "", { name = "acme.com" })).id
+        assert.matches("\n1\n", servers.http("GET", server.url .. "/count").body)
+        assert.matches("It will be revoked", servers.http("GET", server.url .. "/revoke/" .. id).body)
+        server:await("the key to be revoked", function()
+            return json.decode(api("GET", ""))[1].disabled_at
+        end)
+        server:stop()
+        hub:stop()
+    end)
+end)
