@@ -98,8 +98,12 @@ local function takeTurn(self)
             return failures.new(self, "TimeoutError",
                 ("the deadline of %g s passed before it could be sent (maxConcurrent = %d)"):format(
                     self.deadline, client.maxConcurrent))
-        elseif self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1) then
+        end
+        local mine = self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1)
+        if mine then
             return nil
+        elseif mine == nil then -- a finaliser's call, of what is collected together with it
+            return failures.new(self, "ClosedError", "the client, or this call, was collected; nothing was sent")
         end
         local longest = client.watcher and self.timeout or pause
         if wait(self, longest < left and longest or left, bell(self)) then
