@@ -119,7 +119,7 @@ test: deps-test
 
 .PHONY: run-specs
 run-specs: $(CORE) $(C_BINARIES)
-	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) DRIVER=$(DRIVER) CORE=$(CORE) spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
+	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) LUA_PC=$(LUA_PC) DRIVER=$(DRIVER) CORE=$(CORE) spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
 
 # The C specs once more, with the compiler's own checks on memory and undefined
 # behaviour.
