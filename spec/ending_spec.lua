@@ -73,7 +73,9 @@ describe("a script that ends with calls under way", function()
 
     local function run(ending, launcher)
         plain:script { default = STALLED }
-        secure:script { default = { { tls = true }, STALLED[1], STALLED[2] }, tls = { cert = cert.cert, key = cert.key } }
+        secure:script {
+            default = { { tls = true }, STALLED[1], STALLED[2] }, tls = { cert = cert.cert, key = cert.key },
+        }
         busy:script { { { read = "request" }, { send = BUSY }, { effect = "answered" }, { stall = true } } }
         gate:script { { { read = "request" }, { wait = "all" },
             { send = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" } } } }
@@ -201,7 +203,8 @@ describe("while a name is slowly resolved", function()
             print(err.name, err.maybeApplied, err.message)
         ]], environment(1))
         assert.equal("", errors)
-        assert.matches("^ConnectionError\tfalse\tnothing was sent, .*Could not resolve host: api%.slow%.test\n$", output)
+        assert.matches("^ConnectionError\tfalse\tnothing was sent, .*Could not resolve host: api%.slow%.test\n$",
+            output)
         assert.equal("asked\nanswered\n", files.read(log))
     end)
 
@@ -240,8 +243,8 @@ describe("while a name is slowly resolved", function()
             os.remove(place)
             finally(function() os.execute("rm -rf " .. place) end)
             local objects = os.getenv "CORE":gsub("kataven/core%.so$", "obj")
-            assert(os.execute(("mkdir -p %s/kataven && %s -shared -o %s/kataven/core.so %s/*.o -lcurl -lm -ldl -lpthread")
-                :format(place, os.getenv "CC" or "cc", place, objects)))
+            local command = "mkdir -p %s/kataven && %s -shared -o %s/kataven/core.so %s/*.o -lcurl -lm -ldl -lpthread"
+            assert(os.execute(command:format(place, os.getenv "CC" or "cc", place, objects)))
             local pipe = io.popen(("readelf -d %s/kataven/core.so"):format(place))
             local dynamic = pipe:read "*a"
             pipe:close()

@@ -28,8 +28,8 @@ function connection:ready(mode, timeout)
     return cqueues.poll({ pollfd = self.socket:getfd(), events = mode }, timeout) ~= timeout
 end
 
--- Adds what has arrived to the buffer, and waits for it at most until `deadline`; false when the time is over. The end is
--- read once and remembered: of a TLS connection that broke off, luasec reads for ever when it is asked a third time.
+-- Adds what has arrived to the buffer, and waits for it at most until `deadline`; false when the time is over. The end
+-- is read once and remembered: of a TLS connection that broke off, luasec reads for ever when it is asked a third time.
 function connection:fill(deadline)
     if self.over then return nil, "gone", self.over end
     while true do
