@@ -94,7 +94,8 @@ const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request
 void kat_step(kat_engine *engine);
 
 /* The same, but first waits up to `seconds` for something to do. False when a
- * signal broke the wait, so that the caller can let its handlers run. */
+ * signal broke the wait, or may have, so that the caller can let its handlers
+ * run. */
 bool kat_poll(kat_engine *engine, double seconds);
 
 /* Seconds until the engine wants a step even if no descriptor turns ready. */

@@ -126,7 +126,8 @@ void kat_driver_attach(kat_engine *engine); /* to the multi handle */
 /* Closes descriptors; `inherited` by a forked child: the set is the parent's
  * as well, so nothing may be taken out of it. */
 void kat_driver_close(kat_engine *engine);
-/* Waits up to `ms` and moves transfers. False when a signal broke the wait. */
+/* Waits up to `ms` and moves transfers. False when a signal broke the wait, or
+ * may have. */
 bool kat_drive(kat_engine *engine, long ms);
 double kat_driver_timeout(kat_engine *engine);
 void kat_driver_ring(kat_engine *engine, bool on);

@@ -1,7 +1,12 @@
 /* One attempt as userdata. */
 #include <math.h>
 
+#include "kat_clock.h"
 #include "lkat.h"
+
+/* The longest that Lua gets no chance to run a hook. A signal that comes just
+ * before a wait does not break it, and Ctrl-C sets a hook and nothing else. */
+#define STRETCH 1.0
 
 static const char TYPE[] = "kataven.op";
 
@@ -74,13 +79,14 @@ static int op_step(lua_State *L)
     return push_finished(L, op);
 }
 
-/* poll() -> the same, after blocking until there is, or a signal came */
+/* poll() -> the same, after blocking until there is, or a signal may have come */
 static int op_poll(lua_State *L)
 {
     kat_op *op = check(L);
+    double end = kat_now() + STRETCH;
 
     while (op->state == KAT_ACTIVE)
-        if (!kat_poll(op->engine, op->timeout))
+        if (!kat_poll(op->engine, STRETCH) || kat_now() >= end)
             break;
     return push_finished(L, op);
 }

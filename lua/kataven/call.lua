@@ -11,6 +11,9 @@ local call = {}
 -- A pause between looks at the queue, for hosts that cannot be woken.
 local PAUSE_FIRST, PAUSE_GROWTH, PAUSE_LONGEST = 0.001, 1.5, 0.010
 local SHORTEST_WAIT = 0.001
+-- The longest that a host is blocked without a look at its hooks: a signal that
+-- comes just before a wait does not break it.
+local STRETCH = 1
 -- What a sum of waits may miss its end by, in floating point.
 local ROUNDING = 1e-6
 
@@ -64,7 +67,11 @@ local function waitUntil(self, time)
         return true
     end
     while time - client.now() > ROUNDING do
-        if wait(self, time - client.now(), bell(self)) then
+        local left = time - client.now()
+        if client.blocking and left > STRETCH then
+            left = STRETCH
+        end
+        if wait(self, left, bell(self)) then
             return true
         end
         self.turn:look()

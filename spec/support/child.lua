@@ -43,6 +43,23 @@ function Child:wait()
     return output, take(self.errors), tonumber(status)
 end
 
+--- The next line that it writes; what is read so is no part of its output later.
+---@return string?
+function Child:line()
+    return self.pipe:read "*l"
+end
+
+--- Comes back when it sleeps, on Linux: in a wait, if it is past all else that
+--- could make it wait.
+function Child:sleeps()
+    repeat
+        os.execute "sleep 0.01"
+        local handle = assert(io.open(("/proc/%d/stat"):format(self.pid), "rb"))
+        local state = handle:read "*a":match "^%d+ %b() (%a)"
+        handle:close()
+    until state == "S"
+end
+
 --- Sends it a signal, by the name that kill(1) knows.
 function Child:signal(name)
     os.execute(("kill -%s %d"):format(name, self.pid))
