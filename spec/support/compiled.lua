@@ -37,4 +37,11 @@ function compiled.host(name)
     return compiled.build(name, ofLua "cflags", ofLua "libs")
 end
 
+--- The same for a module of this Lua, to be loaded with package.loadlib.
+---@param name string
+---@return string path
+function compiled.module(name)
+    return compiled.build(name, "-shared " .. ofLua "cflags")
+end
+
 return compiled
