@@ -1,22 +1,33 @@
---- A cooperative event loop in real time, as small as one can be: whoever is due
---- first runs first, and the process sleeps until then or until that one's
---- descriptor is readable. (spec.support.loop is the one by a spy's clock.)
+--- A cooperative event loop, as small as one can be: whoever is due first runs
+--- first, and the process sleeps until then or until that one's descriptor is
+--- readable. It lives in real time, unless it is given a clock.
 
 local core = require "kataven.core"
 
 local scheduler = {}
 
-function scheduler.new()
+--- `clock` is a transport's (see spec.support.spy).
+---@param clock? { now: (fun(): number), advance: fun(seconds: number) }
+function scheduler.new(clock)
+    local now, sleep = core.now, core.wait
+    if clock then
+        now, sleep = clock.now, clock.advance
+    end
     local self = { threads = {} }
 
     --- For `kataven.new { wait = … }`.
     function self.wait(seconds, fd)
-        coroutine.yield(core.now() + seconds, fd)
+        coroutine.yield(now() + seconds, fd)
+    end
+
+    --- What becomes of an error in a coroutine.
+    function self.failed(_, problem)
+        error(problem, 0)
     end
 
     --- Starts a function when the loop runs next; gives its coroutine.
     function self.spawn(run)
-        local entry = { thread = coroutine.create(run), due = core.now() }
+        local entry = { thread = coroutine.create(run), due = now() }
         self.threads[#self.threads + 1] = entry
         return entry.thread
     end
@@ -38,16 +49,16 @@ function scheduler.new()
                 index, first = i, entry
             end
         end
-        local left = first.due - core.now()
+        local left = first.due - now()
         if left > 0 then
-            core.wait(left, first.fd)
+            sleep(left, first.fd)
         end
         table.remove(self.threads, index)
         local ok, due, fd = coroutine.resume(first.thread)
         if not ok then
-            error(due, 0)
+            self.failed(first.thread, due)
         elseif coroutine.status(first.thread) ~= "dead" then
-            first.due, first.fd = due, fd
+            first.due, first.fd = due or now(), fd -- a bare yield is no wait
             self.threads[#self.threads + 1] = first
         end
     end
