@@ -209,10 +209,10 @@ describe("while a name is slowly resolved", function()
     end)
 
     describe("and the state is closed, in a host that lives on,", function()
-        local host
+        local host, go
 
         lazy_setup(function()
-            host = compiled.host "closing_host"
+            host, go = compiled.host "closing_host", os.tmpname()
         end)
 
         lazy_teardown(function()
@@ -221,10 +221,13 @@ describe("while a name is slowly resolved", function()
 
         -- Two states one after the other, each of which leaves its resolver behind; then none is left.
         local function run(launcher, cpath)
+            os.remove(go)
             local script = child.start(ASK:gsub("TIMEOUT", "60") .. "io.write 'closing '", {
-                program = host, launcher = launcher, environment = environment(3, { LUA_CPATH = cpath }),
+                program = host, launcher = launcher,
+                environment = environment(60, { LUA_CPATH = cpath, SLOW_DNS_GO = go }),
             })
             local output, errors, status = script:wait()
+            os.remove(go)
             assert.equal("", errors)
             assert.equal("closing 1\nclosing 2\n0\nalive\n", output)
             assert.equal(0, status)

@@ -36,11 +36,12 @@ Child.__index = Child
 ---@return string stderr
 ---@return integer status
 function Child:wait()
-    local output, status = self.pipe:read "*a":match "^(.*)=(%d+)\n$"
+    -- Children of its own may have the last word.
+    local output, status, more = self.pipe:read "*a":match "^(.*)=(%d+)\n(.*)$"
     self.pipe:close()
     self.pipe = nil
     os.remove(self.path)
-    return output, take(self.errors), tonumber(status)
+    return output .. more, take(self.errors), tonumber(status)
 end
 
 --- The next line that it writes; what is read so is no part of its output later.

@@ -1,6 +1,6 @@
 /* Preloaded into a program, answers for names below slow.test late: after as
- * many seconds as SLOW_DNS says, that there is no such name. A line in the file
- * SLOW_DNS_LOG tells of each. */
+ * many seconds as SLOW_DNS says, or as soon as there is a file SLOW_DNS_GO, that
+ * there is no such name. A line in the file SLOW_DNS_LOG tells of each. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -27,11 +27,17 @@ static void tell(const char *line)
 
 static void take_time(void)
 {
-    const char *seconds = getenv("SLOW_DNS");
-    struct timespec left = {seconds ? atoi(seconds) : 1, 0};
+    const char *seconds = getenv("SLOW_DNS"), *go = getenv("SLOW_DNS_GO");
+    const struct timespec pause = {0, 10 * 1000 * 1000};
+    struct timespec now;
+    time_t end;
 
-    while (nanosleep(&left, &left) != 0)
-        continue;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    end = now.tv_sec + (seconds ? atoi(seconds) : 1);
+    while (now.tv_sec < end && !(go && access(go, F_OK) == 0)) {
+        nanosleep(&pause, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    }
 }
 
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
