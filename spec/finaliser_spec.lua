@@ -111,7 +111,7 @@ describe("a host's code at the worst moment", function()
         local function run(launcher)
             server:script { default = { { read = "request" }, { send = servers.answer { status = 503,
                 headers = { ["Retry-After"] = "1" } } }, { read = "request" }, { stall = true } } }
-            local output, errors, status = child.run(OLDER .. way.code, { URL = server.url }, launcher)
+            local output, errors, status = child.complete(OLDER .. way.code, { URL = server.url }, launcher)
             assert.equal("", errors)
             assert.matches(("^ClosedError 1 CancelledError 1 ClosedError 0 %s %s %s closed ClosedError $"):format(
                 way.late, way.late, way.late), output)
@@ -132,7 +132,7 @@ describe("a host's code at the worst moment", function()
     it("has no request sent without its headers by a finaliser that runs between the client's own", function()
         local answer = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" }
         server:script { default = { { read = "request" }, { send = answer } } }
-        local output, errors, status = child.run(FINALISER .. [[
+        local output, errors, status = child.complete(FINALISER .. [[
             local kataven = require "kataven"
             local client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = os.getenv "URL", retry = false }
             held = finaliser(function()

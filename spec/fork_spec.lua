@@ -33,7 +33,7 @@ describe("a script that forks", function()
         it("gives every process its own answers, and leaves the parent's connection alone, over " .. scheme, function()
             local hub = servers.hub { tls = scheme == "TLS" and cert or nil }
             finally(function() hub:stop() end)
-            local output, errors, status = child.run(COMMON .. [[
+            local output, errors, status = child.complete(COMMON .. [[
                 local client = kataven.new { baseUrl = os.getenv "URL", apiKey = os.getenv "KEY",
                     caFile = os.getenv "CERT" }
                 assert(client.widgetKeys.list())

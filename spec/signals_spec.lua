@@ -44,7 +44,7 @@ describe("SIGPIPE, where the host has not touched it,", function()
     end)
 
     it("would end the process", function()
-        local _, _, status = child.run([[
+        local _, _, status = child.complete([[
             local pipe = io.popen("exec true", "w")
             pipe:write(("x"):rep(1024 * 1024))
             pipe:close()
@@ -63,7 +63,7 @@ describe("SIGPIPE, where the host has not touched it,", function()
         }
         environment = environment or {}
         environment.URL, environment.CERT, environment.KEPT = server.url, cert.cert, how.kept and "yes" or ""
-        local output, errors, status = child.run([[
+        local output, errors, status = child.complete([[
             local kataven = require "kataven"
             local client = kataven.new {
                 apiKey = "sk_live_spec_x", baseUrl = os.getenv "URL", caFile = os.getenv "CERT",

@@ -110,15 +110,26 @@ function child.start(script, options)
     return self
 end
 
---- Runs a script to its end.
+--- Runs a script to its end, and gives its exit status too (see Child:wait).
 ---@param script string
 ---@param environment? table<string, string> see child.start
 ---@param launcher? string|string[]
 ---@return string stdout
 ---@return string stderr
 ---@return integer status
-function child.run(script, environment, launcher)
+function child.complete(script, environment, launcher)
     return child.start(script, { environment = environment, launcher = launcher }):wait()
+end
+
+--- The same for whoever does not care how it exits.
+---@param script string
+---@param environment? table<string, string>
+---@param launcher? string|string[]
+---@return string stdout
+---@return string stderr
+function child.run(script, environment, launcher)
+    local output, errors = child.complete(script, environment, launcher)
+    return output, errors
 end
 
 return child
