@@ -32,6 +32,7 @@ build = {
         "src/kat_buf.c",
         "src/kat_ca.c",
         "src/kat_clock.c",
+        "src/kat_cloexec.c",
         "src/kat_curl.c",
         "src/kat_date.c",
         "src/kat_engine.c",

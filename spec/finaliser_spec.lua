@@ -4,6 +4,7 @@
 local child = require "spec.support.child"
 local kataven = require "kataven"
 local servers = require "spec.support.servers"
+local valgrind = require "spec.support.valgrind"
 
 -- Many headers and a long body, so that copying them collects garbage.
 local function largeAnswer()
@@ -13,6 +14,17 @@ local function largeAnswer()
     end
     return servers.answer { headers = headers, body = "[" .. (" "):rep(90000) .. "]" }
 end
+
+local FINALISER = [[
+    local function finaliser(run)
+        if newproxy then
+            local proxy = newproxy(true)
+            getmetatable(proxy).__gc = run
+            return proxy
+        end
+        return setmetatable({}, { __gc = run })
+    end
+]]
 
 describe("a host's code at the worst moment", function()
     local server
@@ -28,19 +40,10 @@ describe("a host's code at the worst moment", function()
     it("may close a client from a finaliser while its answer is copied", function()
         local exchange = { { read = "request" }, { send = largeAnswer() } }
         server:script { default = { { ["repeat"] = true, steps = exchange } } }
-        local output, errors = child.run(([[
+        local output, errors = child.run(FINALISER .. ([[
             local kataven = require "kataven"
             collectgarbage("setpause", 1)
             collectgarbage("setstepmul", 1000)
-            local function finaliser(run)
-                if newproxy then
-                    local proxy = newproxy(true)
-                    getmetatable(proxy).__gc = run
-                else
-                    setmetatable({}, { __gc = run })
-                end
-            end
-            local closed = 0
             for round = 1, 120 do
                 local client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = %q, retry = false }
                 finaliser(function() client:close() end)
@@ -55,6 +58,93 @@ describe("a host's code at the worst moment", function()
         ]]):format(server.url))
         assert.equal("", errors)
         assert.equal("alive", output)
+    end)
+
+    -- What is collected together is finalised one after the other, and a finaliser may use what another has ended: here
+    -- one that is older than all of the client's own, most of which therefore go before it.
+    local OLDER = FINALISER .. [[
+        local function begin()
+            local core, kataven, client, calls, using
+            local function use()
+                using = true
+                for _, call in ipairs(calls) do -- collected as well
+                    local ok, _, err = coroutine.resume(call)
+                    assert(ok, _)
+                    io.write(err.name, " ", err.attempts, " ")
+                end
+                local late = { deadline = 0.1 }
+                for _, call in ipairs {
+                    function() return client.widgetKeys.list(late) end,
+                    function() return client.widgetKeys.create({ name = "late" }, late) end,
+                    function() return client:request { path = "/p", headers = { ["X-A"] = "1" }, deadline = 0.1 } end,
+                    function() return client:close() end,
+                    function() return client.widgetKeys.list() end,
+                } do
+                    local _, err = call()
+                    io.write(err and err.name or "closed", " ")
+                end
+            end
+            local older = finaliser(use)
+            core, kataven = require "kataven.core", require "kataven"
+            client = kataven.new {
+                apiKey = "sk_live_spec_x", baseUrl = os.getenv "URL", maxConcurrent = 1,
+                wait = function(...) return (using and core.wait or coroutine.yield)(...) end,
+            }
+            calls = {}
+            for index = 1, 3 do -- in a back-off, in flight, waiting for a turn
+                calls[index] = coroutine.create(function() return client.widgetKeys.list() end)
+                repeat
+                    local _, seconds = coroutine.resume(calls[index])
+                    core.wait(0.002)
+                until index > 1 or seconds > 0.1
+            end
+            return older
+        end
+        local held = begin()
+    ]]
+
+    for _, way in ipairs {
+        { name = "at the end of the state", code = "", late = "ClosedError" },
+        -- Lua decides what is collected in the same cycle. What is not, is in use still.
+        { name = "in the midst of things", code = "held = nil collectgarbage() collectgarbage()", late = "%a+Error" },
+    } do
+        local function run(launcher)
+            server:script { default = { { read = "request" }, { send = servers.answer { status = 503,
+                headers = { ["Retry-After"] = "1" } } }, { read = "request" }, { stall = true } } }
+            local output, errors, status = child.complete(OLDER .. way.code, { URL = server.url }, launcher)
+            assert.equal("", errors)
+            assert.matches(("^ClosedError 1 CancelledError 1 ClosedError 0 %s %s %s closed ClosedError $"):format(
+                way.late, way.late, way.late), output)
+            assert.equal(0, status)
+            for _, request in ipairs(server:log().requests) do
+                assert.equal("Bearer sk_live_spec_x", request.header.authorization)
+            end
+        end
+
+        it("may use a client from a finaliser that runs after the client's own, " .. way.name, function()
+            run()
+        end)
+
+        it("and valgrind finds nothing, " .. way.name, valgrind.test(pending, run))
+    end
+
+    -- Between the client and its first request: the prepared header lines go first, and the engine last.
+    it("has no request sent without its headers by a finaliser that runs between the client's own", function()
+        local answer = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" }
+        server:script { default = { { read = "request" }, { send = answer } } }
+        local output, errors, status = child.complete(FINALISER .. [[
+            local kataven = require "kataven"
+            local client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = os.getenv "URL", retry = false }
+            held = finaliser(function()
+                local _, err = client.widgetKeys.list()
+                io.write(tostring(err))
+            end)
+            assert(client.widgetKeys.list())
+        ]], { URL = server.url })
+        assert.equal("", errors)
+        assert.equal("ConnectionError: GET /api/v1/widget-keys: the client is closed", output)
+        assert.equal(0, status)
+        assert.equal(1, #server:log().requests)
     end)
 
     it("may raise in wait: the call's turn is free as soon as its answer is there", function()

@@ -135,6 +135,7 @@ static bool drive(kat_engine *engine, long ms)
     engine->stepping = true;
     kat_sigpipe_hold(&guard, engine->guard_sigpipe);
     whole = kat_drive(engine, ms);
+    kat_keep_resolvers(engine);
     kat_multi_collect(engine);
     kat_sigpipe_release(&guard);
     engine->stepping = false;

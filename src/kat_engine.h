@@ -98,8 +98,8 @@ void kat_step(kat_engine *engine);
 void kat_op_step(kat_op *op);
 
 /* The same, but first waits up to `seconds` for something to do; to their end
- * where no request was ever made. False when a signal broke the wait, so that
- * the caller can let its handlers run. */
+ * where no request was ever made. False when a signal broke the wait, or may
+ * have, so that the caller can let its handlers run. */
 bool kat_poll(kat_engine *engine, double seconds);
 
 /* Seconds until the engine wants a step even if no descriptor turns ready. */

@@ -82,10 +82,8 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *user, void 
     }
     event.events = (what & CURL_POLL_IN ? (unsigned)EPOLLIN : 0) |
                    (what & CURL_POLL_OUT ? (unsigned)EPOLLOUT : 0);
-    if (!known) {
-        kat_set_cloexec_pair(fd); /* the resolver's: ours have it from their making */
+    if (!known)
         curl_multi_assign(engine->multi, fd, engine);
-    }
     /* A number that was closed and given out again is new to the set, though
      * libcurl may know it, and the other way about. */
     if (epoll_ctl(set, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0)

@@ -26,6 +26,12 @@ struct kat_lines {
     unsigned refs;
 };
 
+/* Descriptors that libcurl wakes itself by, as far as they can be foreseen. */
+typedef struct kat_pair {
+    bool expected;
+    int fd[2];
+} kat_pair;
+
 /* What one transfer needs; pooled, since making an easy handle and telling it
  * the options that never change costs more than a warm request's headers. */
 struct kat_slot {
@@ -36,13 +42,14 @@ struct kat_slot {
     kat_lines *lines;
     kat_buf request_body, body;
     kat_headers headers;
-    int prereqs;   /* how often the request was about to go out */
-    bool bundle;   /* certificates from the fallback bundle */
-    bool direct;   /* set up to go through no proxy */
-    bool tried;    /* the handshake was tried again with the bundle */
-    bool added;    /* it is in the multi handle */
-    bool sized;    /* the body's buffer was made as large as promised */
-    kat_kind kind; /* set by a callback that refused to go on */
+    int prereqs;       /* how often the request was about to go out */
+    bool bundle;       /* certificates from the fallback bundle */
+    bool direct;       /* set up to go through no proxy */
+    bool tried;        /* the handshake was tried again with the bundle */
+    bool added;        /* it is in the multi handle */
+    bool sized;        /* the body's buffer was made as large as promised */
+    kat_pair resolver; /* of a lookup that has just begun */
+    kat_kind kind;     /* set by a callback that refused to go on */
     const char *refusal;
     char error[CURL_ERROR_SIZE];
 };
@@ -70,7 +77,8 @@ struct kat_engine {
     size_t max_bytes, max_concurrent;
     char *ca_file, *ca_path, *proxy; /* owned; NULL where not given */
     kat_ca ca;
-    bool bundle; /* the hashed directory has not sufficed before */
+    bool bundle;    /* the hashed directory has not sufficed before */
+    bool resolving; /* this step has begun a lookup */
     bool guard_sigpipe;
     double stepped; /* when the last step ended */
     bool stepping;  /* a step is under way: another within it does nothing */
@@ -95,10 +103,13 @@ void kat_op_orphan(kat_op *op);
 bool kat_multi_open(kat_engine *engine);
 void kat_multi_close(kat_engine *engine);
 void kat_multi_collect(kat_engine *engine);
-/* True when it was not set before. */
-bool kat_set_cloexec(int fd);
-/* The same for one end of a pair that libcurl made, and for the other end. */
-void kat_set_cloexec_pair(int fd);
+
+/* kat_cloexec.c: expect before libcurl may make a pair, and keep afterwards. */
+void kat_set_cloexec(int fd);
+void kat_pair_expect(kat_pair *pair);
+void kat_pair_keep(kat_pair *pair);
+/* The pairs of all lookups that a step has begun. */
+void kat_keep_resolvers(kat_engine *engine);
 
 /* kat_sigpipe.c: keeps a SIGPIPE that libcurl causes from ending the process,
  * where the library is too old to see to it. */
@@ -117,7 +128,8 @@ void kat_driver_attach(kat_engine *engine); /* to the multi handle */
 /* Closes descriptors; `inherited` by a forked child: the set is the parent's
  * as well, so nothing may be taken out of it. */
 void kat_driver_close(kat_engine *engine);
-/* Waits up to `ms` and moves transfers. False when a signal broke the wait. */
+/* Waits up to `ms` and moves transfers. False when a signal broke the wait, or
+ * may have. */
 bool kat_drive(kat_engine *engine, long ms);
 double kat_driver_timeout(kat_engine *engine);
 void kat_driver_ring(kat_engine *engine, bool on);

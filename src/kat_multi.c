@@ -1,56 +1,14 @@
 /* The curl_multi handle: opened at the first request, closed with the engine. */
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "kat_internal.h"
-
-/* Sets close-on-exec on what curl_multi_init has just opened for its own
- * wake-ups. It takes the lowest free descriptors, which are tried out first;
- * in case another thread took one, only what looks like a wake-up pair (a
- * local socket, a pipe or an anonymous descriptor) is touched. */
-static bool is_wakeup(int fd)
-{
-    struct stat st;
-    struct sockaddr_storage name;
-    socklen_t len = sizeof name;
-
-    if (fstat(fd, &st) != 0)
-        return false;
-    if (S_ISSOCK(st.st_mode))
-        return getsockname(fd, (struct sockaddr *)&name, &len) == 0 && name.ss_family == AF_UNIX;
-    return S_ISFIFO(st.st_mode) || (st.st_mode & S_IFMT) == 0;
-}
-
-/* The resolver's thread wakes us through a pair of sockets, of which libcurl
- * shows us one. The other came from the same call: with the next number, and
- * the next inode, by which a stranger is told apart. */
-void kat_set_cloexec_pair(int fd)
-{
-    struct stat one, other;
-
-    if (kat_set_cloexec(fd) && fstat(fd, &one) == 0 && fstat(fd + 1, &other) == 0 &&
-        S_ISSOCK(one.st_mode) && S_ISSOCK(other.st_mode) && other.st_dev == one.st_dev &&
-        other.st_ino == one.st_ino + 1)
-        kat_set_cloexec(fd + 1);
-}
 
 static CURLM *multi_init(void)
 {
-    int probe[2] = {-1, -1}, pair[2];
+    kat_pair wakeup;
     CURLM *multi;
-    int i;
 
-    if (pipe(pair) == 0) {
-        for (i = 0; i < 2; i++) {
-            probe[i] = pair[i];
-            close(pair[i]);
-        }
-    }
+    kat_pair_expect(&wakeup);
     multi = curl_multi_init();
-    for (i = 0; multi && i < 2; i++)
-        if (probe[i] >= 0 && is_wakeup(probe[i]))
-            kat_set_cloexec(probe[i]);
+    kat_pair_keep(&wakeup);
     return multi;
 }
 

@@ -6,8 +6,8 @@
 
 #include <math.h>
 
-/* libcurl's own poll swallows signals; coming back this often lets the
- * host's handlers run. */
+/* libcurl's own poll goes on after a signal: none is waited for longer than
+ * this, after which one may have come. */
 enum { SLICE_MS = 200 };
 
 void kat_driver_init(kat_driver *driver)
@@ -35,12 +35,12 @@ void kat_driver_attach(kat_engine *engine)
 
 bool kat_drive(kat_engine *engine, long ms)
 {
-    int running;
+    int running, ready = 0;
 
     if (ms > 0)
-        curl_multi_poll(engine->multi, NULL, 0, ms < SLICE_MS ? (int)ms : SLICE_MS, NULL);
+        curl_multi_poll(engine->multi, NULL, 0, ms < SLICE_MS ? (int)ms : SLICE_MS, &ready);
     curl_multi_perform(engine->multi, &running);
-    return true;
+    return ready > 0 || ms < SLICE_MS;
 }
 
 double kat_driver_timeout(kat_engine *engine)

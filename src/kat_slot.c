@@ -1,7 +1,5 @@
 /* Pooled easy handles: the options that never change are told once, the rest
  * for each request. No Lua is reachable from the callbacks here. */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -77,11 +75,16 @@ static int on_prereq(void *user, char *to, char *from, int to_port, int from_por
     return CURL_PREREQFUNC_ABORT;
 }
 
-bool kat_set_cloexec(int fd)
+/* Runs before a name is resolved, for which libcurl may start a thread. */
+static int on_resolver(void *state, void *reserved, void *user)
 {
-    int flags = fcntl(fd, F_GETFD);
+    kat_slot *slot = user;
 
-    return flags >= 0 && !(flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) == 0;
+    (void)state;
+    (void)reserved;
+    kat_pair_expect(&slot->resolver);
+    slot->op->engine->resolving = true;
+    return 0;
 }
 
 static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
@@ -139,6 +142,8 @@ static void set_constants(kat_engine *engine, kat_slot *slot)
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolver);
+    curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, slot);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);

@@ -83,7 +83,7 @@ int lkat_op_start(lua_State *L);
 int lkat_turn_new(lua_State *L);
 kat_turn *lkat_turn(lua_State *L, int index);
 
-/* The header lines at an index. */
+/* The header lines at an index, or NULL once they were collected. */
 kat_lines *lkat_lines(lua_State *L, int index);
 
 KAT_END_DECLS

@@ -1,7 +1,12 @@
 /* One attempt as userdata. */
 #include <math.h>
 
+#include "kat_clock.h"
 #include "lkat.h"
+
+/* The longest that Lua gets no chance to run a hook. A signal that comes just
+ * before a wait does not break it, and Ctrl-C sets a hook and nothing else. */
+#define STRETCH 1.0
 
 static const char TYPE[] = "kataven.op";
 
@@ -29,7 +34,7 @@ int lkat_op_start(lua_State *L)
 
     request.method = luaL_checkstring(L, 2);
     request.url = luaL_checkstring(L, 3);
-    request.lines = lkat_lines(L, 4);
+    lkat_lines(L, 4);
     request.body = luaL_optlstring(L, 5, NULL, &request.body_len);
     request.timeout = luaL_checknumber(L, 6);
     request.connect_timeout = luaL_checknumber(L, 7);
@@ -41,10 +46,15 @@ int lkat_op_start(lua_State *L)
     /* Making the userdata may have collected garbage, and so run code that
      * closed the client: look again. */
     engine = lkat_engine(L, 1);
+    request.lines = lkat_lines(L, 4);
+    if (!request.lines)
+        engine = NULL; /* a finaliser's call, after the lines' own */
     problem = engine ? kat_start(engine, op, &request) : "the client is closed";
     if (!problem) {
-        if (!lua_isnoneornil(L, 9))
-            kat_op_tie(op, lkat_turn(L, 9));
+        kat_turn *turn = lua_isnoneornil(L, 9) ? NULL : lkat_turn(L, 9);
+
+        if (turn && turn->gate) /* one that has left may go at any time */
+            kat_op_tie(op, turn);
         return 1;
     }
     lua_pushnil(L);
@@ -68,13 +78,14 @@ static int op_step(lua_State *L)
     return push_finished(L, op);
 }
 
-/* poll() -> the same, after blocking until there is, or a signal came */
+/* poll() -> the same, after blocking until there is, or a signal may have come */
 static int op_poll(lua_State *L)
 {
     kat_op *op = check(L);
+    double end = kat_now() + STRETCH;
 
     while (op->state == KAT_ACTIVE)
-        if (!kat_poll(op->engine, op->timeout))
+        if (!kat_poll(op->engine, STRETCH) || kat_now() >= end)
             break;
     return push_finished(L, op);
 }

@@ -35,14 +35,21 @@ static int base(lua_State *L)
     return 2;
 }
 
-/* join(base, path) -> url | nil, problem */
+/* join(base, path) -> url | nil, problem
+ * A finaliser may ask a client that is collected together with it, and whose
+ * base is gone: any answer will do then, for the call goes no further. */
 static int join(lua_State *L)
 {
     const kat_base *b = luaL_checkudata(L, 1, TYPE);
     size_t len;
     const char *path = luaL_checklstring(L, 2, &len), *problem;
-    kat_buf *out = lkat_newbox(L);
+    kat_buf *out;
 
+    if (!b->text) {
+        lua_pushliteral(L, "");
+        return 1;
+    }
+    out = lkat_newbox(L);
     problem = kat_url_join(out, b, path, len);
     if (problem && !*problem)
         return lkat_nomem(L);

@@ -12,6 +12,9 @@ local call = {}
 -- A pause between looks at the queue, for hosts that cannot be woken.
 local PAUSE_FIRST, PAUSE_GROWTH, PAUSE_LONGEST = 0.001, 1.5, 0.010
 local SHORTEST_WAIT = 0.001
+-- The longest that a host is blocked without a look at its hooks: a signal that
+-- comes just before a wait does not break it.
+local STRETCH = 1
 -- What a sum of waits may miss its end by, in floating point.
 local ROUNDING = 1e-6
 
@@ -85,6 +88,9 @@ local function waitUntil(self, time)
     end
     while time - client.now() > ROUNDING do
         local seconds = time - client.now()
+        if self.wait == core.wait and seconds > STRETCH then
+            seconds = STRETCH
+        end
         self.resting = true
         local stop = wait(self, seconds, bell(self, seconds))
         self.resting = false
@@ -122,8 +128,12 @@ local function takeTurn(self)
             return failures.new(self, "TimeoutError",
                 ("the deadline of %g s passed before it could be sent (maxConcurrent = %d)"):format(
                     self.deadline, client.maxConcurrent))
-        elseif self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1) then
+        end
+        local mine = self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1)
+        if mine then
             return nil
+        elseif mine == nil then -- a finaliser's call, of what is collected together with it
+            return failures.new(self, "ClosedError", "the client, or this call, was collected; nothing was sent")
         end
         local longest = (client.watches or self.crew) and self.timeout or pause
         if left < longest then

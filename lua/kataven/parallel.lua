@@ -24,6 +24,8 @@ local PARKED = {}
 -- For hosts that cannot watch a descriptor, and for those that can.
 local PAUSE_FIRST, PAUSE_GROWTH, PAUSE_LONGEST = 0.001, 1.5, 0.010
 local LONGEST = 60
+-- The longest that Lua gets no chance to run a hook: Ctrl-C sets one.
+local STRETCH = 1
 
 -- The tasks of one client:parallel. The coroutine that called it runs them: a
 -- call in a task parks it, until the engine has news of the call's turn or its
@@ -143,7 +145,7 @@ end
 local function idle(self, seconds)
     local client = self.client
     if self.wait == core.wait then
-        client.engine:poll(seconds)
+        client.engine:poll(seconds < STRETCH and seconds or STRETCH)
         return
     end
     local longest = LONGEST

@@ -28,36 +28,108 @@ end
 local CLEARED = { "CI", "KATAVEN_API_KEY", "KATAVEN_ACCOUNT_ID", "KATAVEN_BASE_URL", "KATAVEN_LOG",
     "KATAVEN_CASSETTE", "KATAVEN_CASSETTE_MODE", "LUA_INIT" }
 
---- Runs a script; what it writes comes back. `environment` is laid over one
---- that has none of the variables that kataven looks at.
----@param script string
----@param environment? table<string, string>
----@param launcher? string a program that runs the interpreter
+local Child = {}
+Child.__index = Child
+
+--- Waits until it has ended. `status` is the shell's: 128 and more for a signal.
 ---@return string stdout
 ---@return string stderr
-function child.run(script, environment, launcher)
-    local path, errors = os.tmpname(), os.tmpname()
-    local handle = io.open(path, "wb")
+---@return integer status
+function Child:wait()
+    -- Children of its own may have the last word.
+    local output, status, more = self.pipe:read "*a":match "^(.*)=(%d+)\n(.*)$"
+    self.pipe:close()
+    self.pipe = nil
+    os.remove(self.path)
+    return output .. more, take(self.errors), tonumber(status)
+end
+
+--- The next line that it writes; what is read so is no part of its output later.
+---@return string?
+function Child:line()
+    return self.pipe:read "*l"
+end
+
+--- Comes back when it sleeps, on Linux: in a wait, if it is past all else that
+--- could make it wait.
+function Child:sleeps()
+    repeat
+        os.execute "sleep 0.01"
+        local handle = assert(io.open(("/proc/%d/stat"):format(self.pid), "rb"))
+        local state = handle:read "*a":match "^%d+ %b() (%a)"
+        handle:close()
+    until state == "S"
+end
+
+--- Sends it a signal, by the name that kill(1) knows.
+function Child:signal(name)
+    os.execute(("kill -%s %d"):format(name, self.pid))
+end
+
+--- Ends it, if it has not ended; for a spec that failed before it could wait.
+function Child:stop()
+    if self.pipe then
+        self:signal "KILL"
+        self:wait()
+    end
+end
+
+--- Starts a script. Options: `environment`, laid over one that has none of the
+--- variables that kataven looks at; `launcher`, a program that runs the
+--- interpreter, or a list of words to put before it; `program`, in place of the
+--- interpreter.
+---@param script string
+---@param options { environment?: table<string, string>, launcher?: string|string[], program?: string }
+---@return table
+function child.start(script, options)
+    local self = setmetatable({ path = os.tmpname(), errors = os.tmpname() }, Child)
+    local handle = io.open(self.path, "wb")
     handle:write(script)
     handle:close()
 
-    local words = { "env" }
+    -- It tells its own number before it becomes the program.
+    local words = { [[sh -c 'echo $$; exec "$@"' sh env]] }
     for _, name in ipairs(CLEARED) do
         words[#words + 1] = "-u " .. name
     end
     words[#words + 1] = "LUA_PATH=" .. quote(package.path)
     words[#words + 1] = "LUA_CPATH=" .. quote(package.cpath)
-    for name, value in pairs(environment or {}) do
+    for name, value in pairs(options.environment or {}) do
         words[#words + 1] = name .. "=" .. quote(value)
     end
-    words[#words + 1] = launcher and quote(launcher)
-    words[#words + 1] = quote(child.interpreter()) .. " " .. quote(path) .. " 2>" .. quote(errors)
+    local launcher = options.launcher or {}
+    for _, word in ipairs(type(launcher) == "table" and launcher or { launcher }) do
+        words[#words + 1] = quote(word)
+    end
+    words[#words + 1] = quote(options.program or child.interpreter())
+    words[#words + 1] = quote(self.path)
+    words[#words + 1] = "2>" .. quote(self.errors) .. '; echo "=$?"'
 
-    local pipe = io.popen(table.concat(words, " "), "r")
-    local output = pipe:read("*a")
-    pipe:close()
-    os.remove(path)
-    return output, take(errors)
+    self.pipe = io.popen(table.concat(words, " "), "r")
+    self.pid = tonumber(self.pipe:read "*l")
+    return self
+end
+
+--- Runs a script to its end, and gives its exit status too (see Child:wait).
+---@param script string
+---@param environment? table<string, string> see child.start
+---@param launcher? string|string[]
+---@return string stdout
+---@return string stderr
+---@return integer status
+function child.complete(script, environment, launcher)
+    return child.start(script, { environment = environment, launcher = launcher }):wait()
+end
+
+--- The same for whoever does not care how it exits.
+---@param script string
+---@param environment? table<string, string>
+---@param launcher? string|string[]
+---@return string stdout
+---@return string stderr
+function child.run(script, environment, launcher)
+    local output, errors = child.complete(script, environment, launcher)
+    return output, errors
 end
 
 return child

@@ -28,8 +28,10 @@ function connection:ready(mode, timeout)
     return cqueues.poll({ pollfd = self.socket:getfd(), events = mode }, timeout) ~= timeout
 end
 
--- Adds what has arrived to the buffer, and waits for it at most until `deadline`; false when the time is over.
+-- Adds what has arrived to the buffer, and waits for it at most until `deadline`; false when the time is over. The end
+-- is read once and remembered: of a TLS connection that broke off, luasec reads for ever when it is asked a third time.
 function connection:fill(deadline)
+    if self.over then return nil, "gone", self.over end
     while true do
         local data, why, partial = self.socket:receive(BLOCK)
         data = data or partial
@@ -38,7 +40,10 @@ function connection:fill(deadline)
             return true
         end
         local mode = WAITS[why]
-        if not mode then return nil, "gone", why end
+        if not mode then
+            self.over = why
+            return nil, "gone", why
+        end
         local left = deadline and deadline - cqueues.monotime()
         if left and left <= 0 then return false end
         self:ready(mode, left)

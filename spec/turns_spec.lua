@@ -1,0 +1,158 @@
+-- maxConcurrent over real connections, as the server sees it (spec/queue_spec.lua has it by a spy's clock).
+
+local kataven = require "kataven"
+local scheduler = require "spec.support.scheduler"
+local servers = require "spec.support.servers"
+
+local JSON = { ["Content-Type"] = "application/json" }
+local LIST = servers.answer { headers = JSON, body = "[]" }
+local BUSY = servers.answer { status = 503, headers = { ["Retry-After"] = "1" }, body = "busy" }
+
+-- A server's steps: a request and its answer, for each of these.
+local function exchanges(answers)
+    local steps = {}
+    for _, answer in ipairs(answers) do
+        steps[#steps + 1] = { read = "request" }
+        steps[#steps + 1] = { send = answer }
+    end
+    return steps
+end
+
+describe("maxConcurrent, over real connections,", function()
+    local hub, server, host, client
+
+    lazy_setup(function()
+        hub = servers.hub { latency = 0.02 }
+        server = servers.tcp()
+    end)
+
+    lazy_teardown(function()
+        hub:stop()
+        server:stop()
+    end)
+
+    before_each(function()
+        hub:reset()
+        host = scheduler.new()
+    end)
+
+    after_each(function()
+        client:close()
+    end)
+
+    local function new(url, options)
+        client = kataven.new {
+            apiKey = url == hub.url and hub.apiKey or "sk_live_spec_x", baseUrl = url,
+            maxConcurrent = options.maxConcurrent, log = options.log, wait = not options.blocking and host.wait or nil,
+        }
+    end
+
+    local function spawn(path, more)
+        return host.spawn(function()
+            local options = { path = path }
+            for name, value in pairs(more or {}) do
+                options[name] = value
+            end
+            assert(client:request(options))
+        end)
+    end
+
+    -- The paths that reached the scripted server, in order.
+    local function paths()
+        local list = {}
+        for index, request in ipairs(server:log().requests) do
+            list[index] = request.target
+        end
+        return list
+    end
+
+    it("is never exceeded, and reached", function()
+        for _, max in ipairs { 1, 3, 8 } do
+            hub:reset()
+            new(hub.url, { maxConcurrent = max })
+            for _ = 1, 5 * max do
+                host.spawn(function() assert(client.widgetKeys.list()) end)
+            end
+            host.run()
+            local stats = hub:stats()
+            assert.same({ 5 * max, max }, { stats.total, stats.mostInFlight })
+            assert.is_true(stats.connections <= max)
+            client:close()
+        end
+    end)
+
+    it("has the rest wait their turn, in order", function()
+        server:script { default = { { ["repeat"] = true, steps = exchanges { LIST } } } }
+        for _, max in ipairs { 1, 3 } do
+            local begun, wanted = {}, {}
+            new(server.url, { maxConcurrent = max, log = function(event)
+                begun[#begun + 1] = event.event == "request" and event.path or nil
+            end })
+            for index = 1, 20 do
+                wanted[index] = ("/%d/%d"):format(max, index)
+                spawn(wanted[index])
+            end
+            host.run()
+            assert.same(wanted, begun)
+            if max == 1 then -- several connections may overtake one another on their way
+                assert.same(wanted, paths())
+            end
+            client:close()
+        end
+        assert.equal(40, #paths())
+    end)
+
+    it("does not count a call in back-off", function()
+        server:script { default = exchanges { BUSY, LIST, LIST, LIST } }
+        new(server.url, { maxConcurrent = 1 })
+        for _, path in ipairs { "/busy", "/1", "/2" } do
+            spawn(path)
+        end
+        host.run()
+        assert.same({ "/busy", "/1", "/2", "/busy" }, paths())
+        assert.equal(1, server:log().connections)
+    end)
+
+    describe("does not count a call", function()
+        local canceller
+
+        -- One call in flight, whose coroutine it gives, and one that waits for its turn.
+        local function start()
+            canceller = kataven.canceller()
+            server:script { { { read = "request" }, { stall = true } }, exchanges { LIST } }
+            new(server.url, { maxConcurrent = 1 })
+            local first = host.spawn(function()
+                local _, err = client:request { path = "/first", cancel = canceller }
+                assert.equal("CancelledError", err.name)
+            end)
+            spawn("/second", { deadline = 20 })
+            host.run(function() return server:log().requests[1] end)
+            return first
+        end
+
+        it("that was cancelled", function()
+            start()
+            canceller:cancel()
+            host.run()
+            assert.same({ "/first", "/second" }, paths())
+        end)
+
+        it("whose coroutine was dropped", function()
+            host.drop(start())
+            collectgarbage()
+            collectgarbage()
+            host.run()
+            assert.same({ "/first", "/second" }, paths())
+        end)
+    end)
+
+    it("is no concern of a host that blocks: its calls come one after the other", function()
+        new(hub.url, { blocking = true })
+        for _ = 1, 5 do
+            host.spawn(function() assert(client.widgetKeys.list()) end)
+        end
+        host.run()
+        local stats = hub:stats()
+        assert.same({ 5, 1, 1 }, { stats.total, stats.mostInFlight, stats.connections })
+    end)
+end)
