@@ -58,7 +58,12 @@ local function wait(self, seconds, fd)
     if client.closed and client.waits == 0 then
         call.freeEngine(client) -- whoever had to hear of it has
     end
-    return stopped(self) ~= nil
+    if not stopped(self) then
+        return false
+    elseif self.turn then
+        self.turn:look() -- a transport that goes on all the same must not keep the descriptor readable
+    end
+    return true
 end
 
 --- The descriptor to wait on where it is the queue or a back-off that is waited
@@ -71,8 +76,7 @@ local function bell(self, seconds)
     if self.crew or client.ownClock or self.wait == core.wait then
         return nil
     end
-    client.engine:prepare(seconds)
-    return client.engine:fd()
+    return client.engine:prepare(seconds)
 end
 
 call.wait, call.bell = wait, bell
@@ -183,6 +187,7 @@ local function send(self)
     local timeout = self.timeoutIsDeadline and left or self.timeout
     local transport = client.transport
     local own = transport == client.curl
+    local through = client.curl ~= nil -- libcurl does it, if need be for a transport that is around it
     local sets = self.headerSets
     local set = self.body and sets.withBody or sets.plain
     if not own then
@@ -195,10 +200,10 @@ local function send(self)
     local waiter, park = core.wait, nil
     if not own or self.wait ~= core.wait or self.cancel then
         waiter = function(seconds, fd)
-            return wait(self, seconds, fd)
+            return wait(self, seconds, fd or bell(self, seconds))
         end
     end
-    if own and self.crew then
+    if through and self.crew then
         park = function()
             return wait(self, math.huge)
         end
@@ -211,7 +216,7 @@ local function send(self)
         body = self.body,
         timeout = timeout,
         connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
-    }, waiter, own and self.turn or nil, park)
+    }, waiter, through and self.turn or nil, park)
     if own then
         return response, problem
     end
@@ -274,7 +279,7 @@ local function attempt(self)
 end
 
 local function run(self, problem)
-    if self.probes and not problem and not self.safe then
+    if self.probes and not problem and not self.safe and not stopped(self) then
         wait(self, SHORTEST_WAIT, bell(self, SHORTEST_WAIT))
     end
     while true do
@@ -329,7 +334,12 @@ local function settle(self)
     self.wait, self.crew = how, crew
     if crew then
         self.probes = host.PROBES
-        function self.wait(seconds)
+        local pause = PAUSE_FIRST
+        function self.wait(seconds, fd)
+            if fd and pause < seconds then -- a transport's, which the crew does not watch
+                seconds = pause
+                pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
+            end
             crew:park(self, seconds)
         end
     else
@@ -373,7 +383,6 @@ function call.run(client, spec, options, headerSets, retry)
     end
     self.wake = function()
         self.turn:poke()
-        client.engine:settle()
     end
     canceller.register(self.cancel, self)
     local value, result = run(self, problem)

@@ -155,6 +155,34 @@ static void a_turn_that_was_poked_rings_too(void **state)
     assert_false(readable(fd, 0));
 }
 
+/* Nobody has to say so: who hands the turn on may be a call that ends, or the
+ * collector, after which no other call of the engine's may follow. */
+static void who_is_called_next_hears_of_it(void **state)
+{
+    fixture *f = *state;
+    kat_turn *turns = f->turns;
+    int fd = descriptor(f);
+    size_t i;
+
+    f->engine->gate.max = 1;
+    for (i = 0; i < 3; i++)
+        kat_turn_enter(kat_engine_gate(f->engine), &turns[i]);
+    assert_true(kat_turn_ask(&turns[0], 10, kat_now()));
+    for (i = 1; i < 3; i++) {
+        assert_false(kat_turn_ask(&turns[i], 10, kat_now()));
+        kat_prepare_wait(f->engine, NULL, 10, true);
+    }
+    assert_false(readable(fd, 0));
+    kat_turn_rest(&turns[0], kat_now());
+    assert_true(readable(fd, 0));
+    assert_true(kat_turn_ask(&turns[1], 10, kat_now()));
+    kat_settle(f->engine);
+    assert_false(readable(fd, 0));
+    kat_turn_leave(&turns[1], kat_now());
+    assert_true(readable(fd, 0));
+    kat_turn_leave(&turns[2], kat_now());
+}
+
 static void say_goodbye(server *s, conn *c)
 {
     answer(c, "200 OK", "", "bye");
@@ -375,6 +403,7 @@ int main(void)
         FIXTURE(the_bell_rings_until_all_is_claimed),
         FIXTURE(the_bell_rings_for_whoever_waits_next),
         FIXTURE(a_turn_that_was_poked_rings_too),
+        FIXTURE(who_is_called_next_hears_of_it),
         FIXTURE(it_wakes_at_the_end_of_a_back_off),
         FIXTURE(an_alarm_that_is_over_is_forgotten),
         FIXTURE(an_alarm_needs_no_request),
