@@ -185,10 +185,15 @@ int kat_fd(kat_engine *engine)
 
 void kat_settle(kat_engine *engine)
 {
+    bool over;
+
     if (engine->process != kat_process())
         return; /* in a forked child the doorbell and the timer are the parent's */
-    kat_driver_ring(engine, engine->unclaimed + engine->gate.poked > 0);
-    if (engine->active == 0 && (engine->alarm == HUGE_VAL || engine->alarm <= kat_now()))
+    /* An alarm may go off while nobody waits, and a step for another's sake take
+     * its signal: then it is the bell that calls whoever waits for the alarm. */
+    over = engine->alarm < HUGE_VAL && engine->alarm <= kat_now();
+    kat_driver_ring(engine, over || engine->unclaimed + engine->gate.poked > 0);
+    if (engine->active == 0 && (over || engine->alarm == HUGE_VAL))
         kat_driver_arm(engine, HUGE_VAL);
 }
 

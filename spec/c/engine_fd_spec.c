@@ -308,7 +308,25 @@ static void an_alarm_needs_no_request(void **state)
         assert_true(readable(fd, 1000 * PATIENCE_S));
         kat_step(f->engine);
     }
+    kat_prepare_wait(f->engine, NULL, PATIENCE_S, true);
+    assert_false(readable(fd, 0));
+}
+
+/* A step for another's sake, whose caller does not wait again, takes the timer's
+ * signal: a host without timers would sleep on. */
+static void an_alarm_is_not_lost_with_its_signal(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f);
+
+    run(f, (ask){0});
+    kat_op_claim(&f->ops[0]);
+    kat_prepare_wait(f->engine, NULL, 0.01, true);
+    assert_true(readable(fd, 1000 * PATIENCE_S));
+    kat_step(f->engine);
     kat_settle(f->engine);
+    assert_true(readable(fd, 0));
+    kat_prepare_wait(f->engine, NULL, PATIENCE_S, true);
     assert_false(readable(fd, 0));
 }
 
@@ -407,6 +425,7 @@ int main(void)
         FIXTURE(it_wakes_at_the_end_of_a_back_off),
         FIXTURE(an_alarm_that_is_over_is_forgotten),
         FIXTURE(an_alarm_needs_no_request),
+        FIXTURE(an_alarm_is_not_lost_with_its_signal),
         FIXTURE(it_is_still_when_nothing_is_under_way),
         FIXTURE(a_blocking_wait_heeds_no_bell),
         FIXTURE(a_signal_breaks_a_blocking_wait),

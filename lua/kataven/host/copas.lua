@@ -53,11 +53,17 @@ local function wait(seconds, fd)
         sleep(math.min(seconds, host.LONGEST_SLEEP))
         return
     end
-    local self = setmetatable({ fd = fd, asked = false, told = false }, Watched)
+    local now = core.now()
+    local self = setmetatable({ fd = fd, asked = false, told = false, due = now + seconds }, Watched)
     local others = waiting[fd]
     if not others then
         others = setmetatable({}, { __mode = "k" }) -- a yield may be refused, and not come back
         waiting[fd] = others
+    end
+    -- To prepare this wait was to take what was to end theirs, if copas has not
+    -- seen it yet. Too early does no harm.
+    for other in pairs(others) do
+        other.told = other.told or other.due <= now + 0.001
     end
     others[self] = true
     copas.receive(self, 1)
