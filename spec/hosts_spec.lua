@@ -220,6 +220,34 @@ for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
             assert.is_true(result[1].value)
         end)
 
+        it("carries calls of another client in a task, and gives what came of them", function()
+            hub:reset()
+            local other = kataven.new { apiKey = KEY, baseUrl = hub.url, wait = name, proxy = false }
+            clientOf(hub)
+            local results
+            local function list() return client.widgetKeys.list() end
+            local began = core.now()
+            loop.run { function()
+                results = client:parallel {
+                    function() return other.widgetKeys.create { name = "a" } end,
+                    list,
+                    function()
+                        local inner = other:parallel {
+                            function() return other.widgetKeys.create { name = "b" } end, list,
+                            function() return other.widgetKeys.create { name = "c" } end,
+                        }
+                        return { name = inner[1].value.name .. type(inner[2].value) .. inner[3].value.name }
+                    end,
+                    list,
+                }
+            end }
+            assert.is_true(core.now() - began < 2)
+            assert.same({ "a", "btablec" }, { results[1].value.name, results[3].value.name })
+            assert.same({ "table", "table" }, { type(results[2].value), type(results[4].value) })
+            assert.equal(3, hub:stats().creates)
+            other:close()
+        end)
+
         it("records calls of client:parallel", function()
             hub:reset()
             local path = os.tmpname()

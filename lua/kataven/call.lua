@@ -309,6 +309,22 @@ local function run(self, problem)
     end
 end
 
+-- The tasks of client:parallel's by their coroutines. Weak: a crew keeps its own.
+call.tasks = setmetatable({}, { __mode = "kv" })
+
+-- A crew does not watch what one of its tasks waits for with a descriptor, so that
+-- the task has to look again soon.
+local function often(waitFor)
+    local pause = PAUSE_FIRST
+    return function(seconds)
+        if pause < seconds then
+            seconds = pause
+            pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
+        end
+        waitFor(seconds)
+    end
+end
+
 --- How to wait at this place: as the host does, or by blocking; and why it cannot
 --- be done, or the crew of client:parallel's that this runs in.
 ---@param client table a client's inside
@@ -316,15 +332,27 @@ end
 ---@return string? problem
 ---@return table? crew
 function call.place(client)
-    local crew = client.crews and client.crews[coroutine.running()]
-    if crew and host.canYield() then
-        return client.wait, crew.problem, crew
+    local thread = coroutine.running()
+    local task = thread and call.tasks[thread]
+    if task and not host.canYield() then
+        task = nil
+    end
+    if task and task.crew.client == client then
+        return client.wait, task.crew.problem, task.crew
     end
     local mode, problem
     if client.host.here then
         mode, problem = client.host.here()
     end
-    return mode == "block" and client.block or client.wait, problem
+    if mode == "block" then
+        return client.block, problem
+    elseif task and not problem and client.host.wait then
+        -- Another client's task: the crew is in the way of a yield to the host.
+        return client.ownClock and client.block or often(function(seconds)
+            task.crew:rest(seconds)
+        end)
+    end
+    return client.wait, problem
 end
 
 -- Sets up how a call waits. Gives a problem where it cannot.
@@ -334,13 +362,12 @@ local function settle(self)
     self.wait, self.crew = how, crew
     if crew then
         self.probes = host.PROBES
-        local pause = PAUSE_FIRST
-        function self.wait(seconds, fd)
-            if fd and pause < seconds then -- a transport's, which the crew does not watch
-                seconds = pause
-                pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
-            end
+        local function park(seconds)
             crew:park(self, seconds)
+        end
+        local glance = often(park)
+        function self.wait(seconds, fd)
+            return (fd and glance or park)(seconds)
         end
     else
         self.probes = client.host.probes and how ~= client.block

@@ -44,6 +44,12 @@ local function park(self, seconds)
     self.due[task] = nil
 end
 
+--- Parks the task that runs for so long, or for less.
+---@param seconds number
+function Crew:rest(seconds)
+    park(self, seconds)
+end
+
 --- Parks the task that makes a call. It may come back early.
 ---@param waiting table the call
 ---@param seconds number
@@ -116,7 +122,7 @@ local function start(self)
         self.started = self.started + 1
         local task = { crew = self, index = self.started, thread = coroutine.create(self.tasks[self.started]) }
         self.alive[task] = true
-        client.crews[task.thread] = self
+        call.tasks[task.thread] = task
         resume(self, task)
     end
 end
@@ -227,11 +233,8 @@ function parallel.run(client, tasks, given)
     if problem then
         return nil, problem
     end
-    if not client.crews then
-        -- Weak: a crew lives as long as the coroutine that runs it.
-        client.crews = setmetatable({}, { __mode = "kv" })
-        client.parked = setmetatable({}, { __mode = "v" })
-    end
+    -- Weak: a crew lives as long as the coroutine that runs it.
+    client.parked = client.parked or setmetatable({}, { __mode = "v" })
     local self = setmetatable({
         client = client,
         tasks = {},
