@@ -191,7 +191,7 @@ for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
             end
         end)
 
-        it("lets tasks of client:parallel wait for one another, by yields of their own, and the host run meanwhile", function()
+        it("lets tasks of client:parallel wait for others by yields of their own, and the host run", function()
             hub:reset()
             clientOf(hub)
             local done, others, result = false, false, nil

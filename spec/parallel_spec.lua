@@ -334,7 +334,7 @@ describe("client:parallel", function()
             client:close()
         end)
 
-        it("is kept from nothing, and busy with nothing, by a task that yields until another has done its part", function()
+        it("is neither kept from its work nor busy because of a task that yields until another is done", function()
             tcp:script { default = { { read = "request" }, { stall = 0.3 }, { send = EMPTY } } }
             local client, done, yields, used = clientOf(tcp), false, 0, os.clock()
             local results = client:parallel {
