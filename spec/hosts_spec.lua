@@ -296,6 +296,25 @@ for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
             end
         end)
 
+        it("waits without work for a transport that goes on after a cancel", function()
+            local canceller, began, told = kataven.canceller(), nil, 0
+            clientOf(hub, { transport = { send = function(_, _, wait)
+                began = core.now()
+                canceller:cancel()
+                while core.now() - began < 0.5 do
+                    told = told + (wait(0.05) and 1 or 0)
+                end
+                return nil, { kind = "cancelled", sent = true, message = "at last" }
+            end } })
+            local used, _, err = os.clock(), nil, nil
+            loop.run { function()
+                _, err = client.widgetKeys.list { cancel = canceller }
+            end }
+            assert.is_true(told > 0)
+            assert.equal("CancelledError", err.name)
+            assert.is_true(os.clock() - used < 0.25)
+        end)
+
         it("replays, and says that its client is closed, although there is nothing to watch then", function()
             local path = os.tmpname()
             local handle = io.open(path, "w")
@@ -382,6 +401,39 @@ for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
         end)
     end)
 end
+
+describe("the descriptor of a wait", function()
+    it("is readable when a call that ends has taken in another's answer", function()
+        local tcp = servers.tcp { default = { { read = "request" }, { send = EMPTY } } }
+        local descriptor
+        local client = kataven.new { apiKey = KEY, baseUrl = tcp.url, proxy = false, maxConcurrent = 1,
+            wait = function(_, fd)
+                descriptor = fd
+                coroutine.yield()
+            end }
+        local keys, err, _
+        local first = coroutine.create(function() keys = client.widgetKeys.list() end)
+        local second = coroutine.create(function() _, err = client.widgetKeys.list { deadline = 0.05 } end)
+        repeat
+            assert(coroutine.resume(first))
+        until #tcp:log().requests == 1
+        assert(coroutine.resume(second))
+        core.wait(0.2) -- the answer is there, and the second one's time over
+        assert(coroutine.resume(second))
+        assert.equal("TimeoutError", err.name)
+        if descriptor then
+            local began = core.now()
+            core.wait(5, descriptor)
+            assert.is_true(core.now() - began < 2)
+        end
+        if coroutine.status(first) ~= "dead" then
+            assert(coroutine.resume(first))
+        end
+        assert.same({}, keys)
+        client:close()
+        tcp:stop()
+    end)
+end)
 
 describe("a host that was named", function()
     it("needs its library only when it is used, and says where to get it", function()
