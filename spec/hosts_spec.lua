@@ -191,6 +191,161 @@ for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
             end
         end)
 
+        it("lets tasks of client:parallel wait for others by yields of their own, and the host run", function()
+            hub:reset()
+            clientOf(hub)
+            local done, others, result = false, false, nil
+            loop.run {
+                function()
+                    result = client:parallel {
+                        function()
+                            local yields = 0
+                            repeat
+                                coroutine.yield()
+                                yields = yields + 1
+                            until done and others or yields == 50000
+                            return done and others
+                        end,
+                        function()
+                            kataven.assert(client.widgetKeys.list())
+                            done = true
+                        end,
+                    }
+                end,
+                function()
+                    kataven.assert(client.widgetKeys.list())
+                    others = true
+                end,
+            }
+            assert.is_true(result[1].value)
+        end)
+
+        it("carries calls of another client in a task, and gives what came of them", function()
+            hub:reset()
+            local other = kataven.new { apiKey = KEY, baseUrl = hub.url, wait = name, proxy = false }
+            clientOf(hub)
+            local results
+            local function list() return client.widgetKeys.list() end
+            local began = core.now()
+            loop.run { function()
+                results = client:parallel {
+                    function() return other.widgetKeys.create { name = "a" } end,
+                    list,
+                    function()
+                        local inner = other:parallel {
+                            function() return other.widgetKeys.create { name = "b" } end, list,
+                            function() return other.widgetKeys.create { name = "c" } end,
+                        }
+                        return { name = inner[1].value.name .. type(inner[2].value) .. inner[3].value.name }
+                    end,
+                    list,
+                }
+            end }
+            assert.is_true(core.now() - began < 2)
+            assert.same({ "a", "btablec" }, { results[1].value.name, results[3].value.name })
+            assert.same({ "table", "table" }, { type(results[2].value), type(results[4].value) })
+            assert.equal(3, hub:stats().creates)
+            other:close()
+        end)
+
+        it("records calls of client:parallel", function()
+            hub:reset()
+            local path = os.tmpname()
+            clientOf(hub, { transport = kataven.cassette.open(path, { mode = "record" }), maxConcurrent = 2,
+                timeout = 15 })
+            local tasks, results = {}, nil
+            for index = 1, 4 do
+                tasks[index] = function() return client.widgetKeys.create { name = "task " .. index } end
+            end
+            local began, used = core.now(), os.clock()
+            loop.run { function() results = client:parallel(tasks) end }
+            os.remove(path)
+            assert.is_true(core.now() - began < 5)
+            assert.is_true(os.clock() - used < 0.3)
+            for index = 1, 4 do
+                assert.equal("task " .. index, results[index].value.name)
+            end
+        end)
+
+        it("hands the turns on where libcurl has no part in the calls, or watches for them in vain", function()
+            -- One that waits by itself, and one that goes through the client's libcurl without what comes beside.
+            local alone = { send = function(_, _, wait)
+                wait(0.02)
+                return { status = 200, headers = { ["content-type"] = "application/json" }, body = "[]" }
+            end }
+            local around = { send = function() error "not reached" end, over = function(_, inner)
+                return { send = function(_, request, wait) return inner:send(request, wait) end }
+            end }
+            for _, transport in ipairs { alone, around } do
+                for _, crew in ipairs { false, true } do
+                    hub:reset()
+                    clientOf(hub, { transport = transport, maxConcurrent = 1, timeout = 15 })
+                    local functions, done = {}, 0
+                    for index = 1, 3 do
+                        functions[index] = function()
+                            kataven.assert(client.widgetKeys.list())
+                            done = done + 1
+                        end
+                    end
+                    local began = core.now()
+                    loop.run(crew and { function() client:parallel(functions) end } or functions)
+                    assert.equal(3, done)
+                    assert.is_true(core.now() - began < 5)
+                    client:close()
+                end
+            end
+        end)
+
+        it("waits without work for a transport that goes on after a cancel", function()
+            local canceller, began, told = kataven.canceller(), nil, 0
+            clientOf(hub, { transport = { send = function(_, _, wait)
+                began = core.now()
+                canceller:cancel()
+                while core.now() - began < 0.5 do
+                    told = told + (wait(0.05) and 1 or 0)
+                end
+                return nil, { kind = "cancelled", sent = true, message = "at last" }
+            end } })
+            local used, _, err = os.clock(), nil, nil
+            loop.run { function()
+                _, err = client.widgetKeys.list { cancel = canceller }
+            end }
+            assert.is_true(told > 0)
+            assert.equal("CancelledError", err.name)
+            assert.is_true(os.clock() - used < 0.25)
+        end)
+
+        it("replays, and says that its client is closed, although there is nothing to watch then", function()
+            local path = os.tmpname()
+            local handle = io.open(path, "w")
+            handle:write [[{ "version": 1, "interactions": [
+                { "request": { "method": "POST", "path": "/api/v1/widget-keys", "body": "{\"name\":\"a\"}" },
+                  "response": { "status": 429, "headers": { "retry-after": "50" }, "body": "later" } },
+                { "request": { "method": "POST", "path": "/api/v1/widget-keys", "body": "{\"name\":\"a\"}" },
+                  "response": { "status": 201, "delay": 20, "headers": { "content-type": "application/json" },
+                    "body": "{\"id\":\"k1\",\"name\":\"a\"}" } }
+            ] }]]
+            handle:close()
+            clientOf(hub, { transport = kataven.cassette.open(path) })
+            os.remove(path)
+            local key, meta, err, _
+            loop.run { function()
+                key, meta = client.widgetKeys.create { name = "a" }
+                client:close()
+                _, err = client.widgetKeys.create { name = "a" }
+            end }
+            assert.equal("k1", key.id)
+            assert.equal(2, meta.attempts)
+            assert.is_true(meta.elapsed >= 70)
+            assert.equal("ClosedError", err.name)
+            local began = core.now()
+            clientOf(hub)
+            client:close()
+            loop.run { function() _, err = client.widgetKeys.create { name = "a" } end }
+            assert.equal("ClosedError", err.name)
+            assert.is_true(core.now() - began < 5)
+        end)
+
         if name == "cqueues" then
             it("blocks outside of a controller, where nothing else could run", function()
                 hub:reset()
@@ -246,6 +401,39 @@ for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
         end)
     end)
 end
+
+describe("the descriptor of a wait", function()
+    it("is readable when a call that ends has taken in another's answer", function()
+        local tcp = servers.tcp { default = { { read = "request" }, { send = EMPTY } } }
+        local descriptor
+        local client = kataven.new { apiKey = KEY, baseUrl = tcp.url, proxy = false, maxConcurrent = 1,
+            wait = function(_, fd)
+                descriptor = fd
+                coroutine.yield()
+            end }
+        local keys, err, _
+        local first = coroutine.create(function() keys = client.widgetKeys.list() end)
+        local second = coroutine.create(function() _, err = client.widgetKeys.list { deadline = 0.05 } end)
+        repeat
+            assert(coroutine.resume(first))
+        until #tcp:log().requests == 1
+        assert(coroutine.resume(second))
+        core.wait(0.2) -- the answer is there, and the second one's time over
+        assert(coroutine.resume(second))
+        assert.equal("TimeoutError", err.name)
+        if descriptor then
+            local began = core.now()
+            core.wait(5, descriptor)
+            assert.is_true(core.now() - began < 2)
+        end
+        if coroutine.status(first) ~= "dead" then
+            assert(coroutine.resume(first))
+        end
+        assert.same({}, keys)
+        client:close()
+        tcp:stop()
+    end)
+end)
 
 describe("a host that was named", function()
     it("needs its library only when it is used, and says where to get it", function()

@@ -77,6 +77,7 @@ describe("client:parallel", function()
                 function() return nil, "err" end,
                 function() error(thing) end,
                 function() error("here", 0) end,
+                function() error(nil) end,
                 function()
                     local value = client.widgetKeys.delete ""
                     return value
@@ -89,8 +90,9 @@ describe("client:parallel", function()
             assert.same({ err = "err" }, results[5])
             assert.equal(thing, results[6].err)
             assert.same({ err = "here" }, results[7])
-            assert.matches("parallel_spec.lua:%d+: id is empty", results[8].err)
-            assert.equal(8, #results)
+            assert.same({ err = "the task raised nil" }, results[8])
+            assert.matches("parallel_spec.lua:%d+: id is empty", results[9].err)
+            assert.equal(9, #results)
         end)
 
         it("says how far it is", function()
@@ -172,6 +174,26 @@ describe("client:parallel", function()
             assert.same({ 2, 1 }, order)
             assert.equal("/one", results[1].value.path)
             assert.equal("two", results[2].value)
+        end)
+
+        it("is kept from nothing by a task that yields until another has done its part", function()
+            local client, done, yields = spy.client(slow()), false, 0
+            local results = client:parallel {
+                function()
+                    repeat
+                        coroutine.yield()
+                        yields = yields + 1
+                    until done or yields == 5000
+                    return done
+                end,
+                function()
+                    local value, meta = client:request { path = "/one" }
+                    done = true
+                    return value, meta
+                end,
+            }
+            assert.is_true(results[1].value)
+            assert.equal("/one", results[2].value.path)
         end)
 
         it("ends with its client, and with a canceller", function()
@@ -309,6 +331,29 @@ describe("client:parallel", function()
                 assert.equal(2, result.meta.attempts)
             end
             assert.is_true(os.clock() - used < 0.1)
+            client:close()
+        end)
+
+        it("is neither kept from its work nor busy because of a task that yields until another is done", function()
+            tcp:script { default = { { read = "request" }, { stall = 0.3 }, { send = EMPTY } } }
+            local client, done, yields, used = clientOf(tcp), false, 0, os.clock()
+            local results = client:parallel {
+                function()
+                    repeat
+                        coroutine.yield()
+                        yields = yields + 1
+                    until done or yields == 5000
+                    return done
+                end,
+                function()
+                    local value, meta = client.widgetKeys.list()
+                    done = true
+                    return value, meta
+                end,
+            }
+            assert.is_true(results[1].value)
+            assert.same({}, results[2].value)
+            assert.is_true(os.clock() - used < 0.2)
             client:close()
         end)
 

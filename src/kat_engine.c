@@ -1,6 +1,7 @@
 /* The engine's outside: making, starting, stepping, waiting, ending. */
 #include <math.h>
 #include <poll.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "kat_clock.h"
@@ -21,6 +22,13 @@ static bool copy(char **to, const char *text)
     return !text || *to;
 }
 
+/* Whoever is called next, by an attempt's end, a call's or the collector, hears
+ * of it at once: nobody else may ever bring the doorbell up to date. */
+static void on_poke(kat_gate *gate)
+{
+    kat_settle((kat_engine *)(void *)((char *)gate - offsetof(kat_engine, gate)));
+}
+
 kat_engine *kat_engine_new(const kat_config *config)
 {
     kat_engine *engine = kat_zalloc(sizeof *engine);
@@ -29,6 +37,7 @@ kat_engine *kat_engine_new(const kat_config *config)
         return NULL;
     kat_driver_init(&engine->driver);
     kat_gate_init(&engine->gate, config->max_concurrent);
+    engine->gate.on_poke = on_poke;
     engine->process = kat_process();
     engine->alarm = HUGE_VAL;
     engine->max_bytes = config->max_bytes;
@@ -188,8 +197,15 @@ int kat_fd(kat_engine *engine)
 
 void kat_settle(kat_engine *engine)
 {
-    kat_driver_ring(engine, engine->unclaimed + engine->gate.poked > 0);
-    if (engine->active == 0 && (engine->alarm == HUGE_VAL || engine->alarm <= kat_now()))
+    bool over;
+
+    if (engine->process != kat_process())
+        return; /* in a forked child the doorbell and the timer are the parent's */
+    /* An alarm may go off while nobody waits, and a step for another's sake take
+     * its signal: then it is the bell that calls whoever waits for the alarm. */
+    over = engine->alarm < HUGE_VAL && engine->alarm <= kat_now();
+    kat_driver_ring(engine, over || engine->unclaimed + engine->gate.poked > 0);
+    if (engine->active == 0 && (over || engine->alarm == HUGE_VAL))
         kat_driver_arm(engine, HUGE_VAL);
 }
 
@@ -205,8 +221,10 @@ static void set_alarm(kat_engine *engine, double now, double at)
 
 double kat_prepare_wait(kat_engine *engine, kat_op *op, double longest, bool watcher)
 {
-    double now = kat_now(), left = kat_timeout(engine);
+    double now = kat_now(), left;
 
+    kat_check_fork(engine);
+    left = kat_timeout(engine);
     set_alarm(engine, now, op ? HUGE_VAL : now + longest);
     kat_settle(engine);
     if (left < HUGE_VAL)

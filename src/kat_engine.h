@@ -90,7 +90,8 @@ kat_gate *kat_engine_gate(kat_engine *engine);
 const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request);
 
 /* Moves every operation as far as it goes without waiting. The doorbell is
- * brought up to date by the claim or the wait that follows. */
+ * brought up to date by the claim or the wait that follows; where neither may
+ * follow, by kat_settle. */
 void kat_step(kat_engine *engine);
 
 /* The same on behalf of one operation. Hosts that cannot watch a descriptor

@@ -189,6 +189,8 @@ void kat_turn_poke(kat_turn *turn)
         turn->poked = true;
         turn->gate->poked++;
     }
+    if (turn->gate->on_poke)
+        turn->gate->on_poke(turn->gate);
 }
 
 void kat_turn_look(kat_turn *turn)

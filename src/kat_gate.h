@@ -38,6 +38,7 @@ struct kat_gate {
     kat_turn_list news; /* linked by news_prev and news_next */
     size_t poked;       /* turns whose caller ought to look */
     uint64_t last_id;
+    void (*on_poke)(kat_gate *gate); /* told of every poke; NULL: nobody */
 };
 
 void kat_gate_init(kat_gate *gate, size_t max);

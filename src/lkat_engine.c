@@ -77,25 +77,16 @@ static int engine_new(lua_State *L)
     return box->engine ? 1 : lkat_nomem(L);
 }
 
+/* step(): on behalf of others, who are to hear of it even if the caller ends. */
 static int engine_step(lua_State *L)
 {
     kat_engine *engine = lkat_engine(L, 1);
 
-    if (engine)
+    if (engine) {
         kat_step(engine);
+        kat_settle(engine);
+    }
     return 0;
-}
-
-/* fd() -> descriptor | nil */
-static int engine_fd(lua_State *L)
-{
-    kat_engine *engine = lkat_engine(L, 1);
-    int fd = engine ? kat_fd(engine) : -1;
-
-    if (fd < 0)
-        return 0;
-    lua_pushinteger(L, fd);
-    return 1;
 }
 
 /* poll(seconds): blocks until there is something to do, the time is over, or
@@ -122,26 +113,19 @@ static int engine_news(lua_State *L)
     return 1;
 }
 
-/* prepare(seconds): to be called before a host waits for a turn or a back-off;
- * brings the descriptor up to date. */
+/* prepare(seconds) -> fd | nil: to be called before a host waits for a turn or a
+ * back-off; brings the descriptor up to date, which has to be open for that. */
 static int engine_prepare(lua_State *L)
 {
     kat_engine *engine = lkat_engine(L, 1);
     double seconds = luaL_checknumber(L, 2);
+    int fd = engine ? kat_fd(engine) : -1;
 
-    if (engine)
-        kat_prepare_wait(engine, NULL, seconds, true);
-    return 0;
-}
-
-/* settle(): brings the doorbell up to date, after a turn was poked. */
-static int engine_settle(lua_State *L)
-{
-    kat_engine *engine = lkat_engine(L, 1);
-
-    if (engine)
-        kat_settle(engine);
-    return 0;
+    if (fd < 0)
+        return 0;
+    kat_prepare_wait(engine, NULL, seconds, true);
+    lua_pushinteger(L, fd);
+    return 1;
 }
 
 static int lines_gc(lua_State *L)
@@ -181,11 +165,10 @@ static int lines_new(lua_State *L)
 
 void lkat_open_engine(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"start", lkat_op_start},    {"turn", lkat_turn_new},
-                                       {"step", engine_step},       {"poll", engine_poll},
-                                       {"news", engine_news},       {"fd", engine_fd},
-                                       {"prepare", engine_prepare}, {"close", engine_close},
-                                       {"settle", engine_settle},   {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"start", lkat_op_start}, {"turn", lkat_turn_new},
+                                       {"step", engine_step},    {"poll", engine_poll},
+                                       {"news", engine_news},    {"prepare", engine_prepare},
+                                       {"close", engine_close},  {NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"engine", engine_new}, {"lines", lines_new}, {NULL, NULL}};
 

@@ -61,7 +61,12 @@ local function wait(self, seconds, fd)
     if client.closed and client.waits == 0 then
         call.freeEngine(client) -- whoever had to hear of it has
     end
-    return stopped(self) ~= nil
+    if not stopped(self) then
+        return false
+    elseif self.turn then
+        self.turn:look() -- a transport that goes on all the same must not keep the descriptor readable
+    end
+    return true
 end
 
 --- The descriptor to wait on where it is the queue or a back-off that is waited
@@ -74,8 +79,7 @@ local function bell(self, seconds)
     if self.crew or client.ownClock or self.wait == core.wait then
         return nil
     end
-    client.engine:prepare(seconds)
-    return client.engine:fd()
+    return client.engine:prepare(seconds)
 end
 
 call.wait, call.bell = wait, bell
@@ -193,6 +197,7 @@ local function send(self)
     local timeout = self.timeoutIsDeadline and left or self.timeout
     local transport = client.transport
     local own = transport == client.curl
+    local through = client.curl ~= nil -- libcurl does it, if need be for a transport that is around it
     local sets = self.headerSets
     local set = self.body and sets.withBody or sets.plain
     if not own then
@@ -205,10 +210,10 @@ local function send(self)
     local waiter, park = core.wait, nil
     if not own or self.wait ~= core.wait or self.cancel then
         waiter = function(seconds, fd)
-            return wait(self, seconds, fd)
+            return wait(self, seconds, fd or bell(self, seconds))
         end
     end
-    if own and self.crew then
+    if through and self.crew then
         park = function()
             return wait(self, math.huge)
         end
@@ -221,7 +226,7 @@ local function send(self)
         body = self.body,
         timeout = timeout,
         connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
-    }, waiter, own and self.turn or nil, park)
+    }, waiter, through and self.turn or nil, park)
     if own then
         return response, problem
     end
@@ -284,7 +289,7 @@ local function attempt(self)
 end
 
 local function run(self, problem)
-    if self.probes and not problem and not self.safe then
+    if self.probes and not problem and not self.safe and not stopped(self) then
         wait(self, SHORTEST_WAIT, bell(self, SHORTEST_WAIT))
     end
     while true do
@@ -314,6 +319,22 @@ local function run(self, problem)
     end
 end
 
+-- The tasks of client:parallel's by their coroutines. Weak: a crew keeps its own.
+call.tasks = setmetatable({}, { __mode = "kv" })
+
+-- A crew does not watch what one of its tasks waits for with a descriptor, so that
+-- the task has to look again soon.
+local function often(waitFor)
+    local pause = PAUSE_FIRST
+    return function(seconds)
+        if pause < seconds then
+            seconds = pause
+            pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
+        end
+        waitFor(seconds)
+    end
+end
+
 --- How to wait at this place: as the host does, or by blocking; and why it cannot
 --- be done, or the crew of client:parallel's that this runs in.
 ---@param client table a client's inside
@@ -321,15 +342,27 @@ end
 ---@return string? problem
 ---@return table? crew
 function call.place(client)
-    local crew = client.crews and client.crews[coroutine.running()]
-    if crew and host.canYield() then
-        return client.wait, crew.problem, crew
+    local thread = coroutine.running()
+    local task = thread and call.tasks[thread]
+    if task and not host.canYield() then
+        task = nil
+    end
+    if task and task.crew.client == client then
+        return client.wait, task.crew.problem, task.crew
     end
     local mode, problem
     if client.host.here then
         mode, problem = client.host.here()
     end
-    return mode == "block" and client.block or client.wait, problem
+    if mode == "block" then
+        return client.block, problem
+    elseif task and not problem and client.host.wait then
+        -- Another client's task: the crew is in the way of a yield to the host.
+        return client.ownClock and client.block or often(function(seconds)
+            task.crew:rest(seconds)
+        end)
+    end
+    return client.wait, problem
 end
 
 -- Sets up how a call waits. Gives a problem where it cannot.
@@ -339,8 +372,12 @@ local function settle(self)
     self.wait, self.crew = how, crew
     if crew then
         self.probes = host.PROBES
-        function self.wait(seconds)
+        local function park(seconds)
             crew:park(self, seconds)
+        end
+        local glance = often(park)
+        function self.wait(seconds, fd)
+            return (fd and glance or park)(seconds)
         end
     else
         self.probes = client.host.probes and how ~= client.block
@@ -383,7 +420,6 @@ function call.run(client, spec, options, headerSets, retry)
     end
     self.wake = function()
         self.turn:poke()
-        client.engine:settle()
     end
     canceller.register(self.cancel, self)
     local value, result = run(self, problem)

@@ -236,9 +236,10 @@ function Cassette:over(inner, token)
     end
     recorder:learnToken(token)
     return {
-        send = function(_, request, wait)
+        -- What comes beside the wait is the client's, and for its libcurl.
+        send = function(_, request, wait, ...)
             requireRequest(request, wait)
-            return recorder:send(inner, request, wait)
+            return recorder:send(inner, request, wait, ...)
         end,
     }
 end

@@ -21,6 +21,10 @@ local OPTIONS = { "progress" }
 -- anything else.
 local PARKED = {}
 
+-- How long a crew waits when all that could go on have yielded by themselves: for
+-- others, or for the host.
+local COURTESY = 0.001
+
 -- For hosts that cannot watch a descriptor, and for those that can.
 local PAUSE_FIRST, PAUSE_GROWTH, PAUSE_LONGEST = 0.001, 1.5, 0.010
 local LONGEST = 60
@@ -40,6 +44,12 @@ local function park(self, seconds)
     end
     coroutine.yield(PARKED)
     self.due[task] = nil
+end
+
+--- Parks the task that runs for so long, or for less.
+---@param seconds number
+function Crew:rest(seconds)
+    park(self, seconds)
 end
 
 --- Parks the task that makes a call. It may come back early.
@@ -69,7 +79,7 @@ end
 local function finish(self, task, ok, value, second)
     local result = {}
     if not ok then
-        result.err = value
+        result.err = value == nil and "the task raised nil" or value
     elseif value == nil then
         result.err = second
     else
@@ -91,11 +101,17 @@ local function resumed(self, task, ok, ...)
         finish(self, task, ok, ...)
     elseif ... ~= PARKED then
         wake(task) -- it yielded by itself: others first
+        task.yielded = true
+        self.yielded = self.yielded + 1
     end
 end
 
 local function resume(self, task)
     task.ready = false
+    if task.yielded then
+        task.yielded = false
+        self.yielded = self.yielded - 1
+    end
     self.running = task
     resumed(self, task, coroutine.resume(task.thread))
 end
@@ -110,7 +126,7 @@ local function start(self)
         -- OpenResty makes coroutines of Lua functions only.
         local task = { crew = self, index = self.started, thread = coroutine.create(function() return run() end) }
         self.alive[task] = true
-        client.crews[task.thread] = self
+        call.tasks[task.thread] = task
         resume(self, task)
     end
 end
@@ -164,8 +180,10 @@ local function run(self)
     while self.done < self.count do
         start(self)
         local seconds = hear(self)
-        if self.first > self.last and self.done < self.count then
-            idle(self, seconds)
+        -- Those that yielded by themselves may wait for what the others do, or
+        -- the host, so they keep nobody from it.
+        if self.last - self.first + 1 == self.yielded and self.done < self.count then
+            idle(self, self.yielded > 0 and seconds > COURTESY and COURTESY or seconds)
             hear(self)
         end
         local last = self.last -- who becomes ready from here on comes after
@@ -219,11 +237,8 @@ function parallel.run(client, tasks, given)
     if problem then
         return nil, problem
     end
-    if not client.crews then
-        -- Weak: a crew lives as long as the coroutine that runs it.
-        client.crews = setmetatable({}, { __mode = "kv" })
-        client.parked = setmetatable({}, { __mode = "v" })
-    end
+    -- Weak: a crew lives as long as the coroutine that runs it.
+    client.parked = client.parked or setmetatable({}, { __mode = "v" })
     local self = setmetatable({
         client = client,
         tasks = {},
@@ -239,6 +254,7 @@ function parallel.run(client, tasks, given)
         first = 1,
         last = 0,
         pause = PAUSE_FIRST,
+        yielded = 0, -- how many of the queue yielded by themselves
     }, Crew)
     for index = 1, self.count do
         self.tasks[index] = tasks[index]

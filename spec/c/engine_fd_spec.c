@@ -155,6 +155,34 @@ static void a_turn_that_was_poked_rings_too(void **state)
     assert_false(readable(fd, 0));
 }
 
+/* Nobody has to say so: who hands the turn on may be a call that ends, or the
+ * collector, after which no other call of the engine's may follow. */
+static void who_is_called_next_hears_of_it(void **state)
+{
+    fixture *f = *state;
+    kat_turn *turns = f->turns;
+    int fd = descriptor(f);
+    size_t i;
+
+    f->engine->gate.max = 1;
+    for (i = 0; i < 3; i++)
+        kat_turn_enter(kat_engine_gate(f->engine), &turns[i]);
+    assert_true(kat_turn_ask(&turns[0], 10, kat_now()));
+    for (i = 1; i < 3; i++) {
+        assert_false(kat_turn_ask(&turns[i], 10, kat_now()));
+        kat_prepare_wait(f->engine, NULL, 10, true);
+    }
+    assert_false(readable(fd, 0));
+    kat_turn_rest(&turns[0], kat_now());
+    assert_true(readable(fd, 0));
+    assert_true(kat_turn_ask(&turns[1], 10, kat_now()));
+    kat_settle(f->engine);
+    assert_false(readable(fd, 0));
+    kat_turn_leave(&turns[1], kat_now());
+    assert_true(readable(fd, 0));
+    kat_turn_leave(&turns[2], kat_now());
+}
+
 static void say_goodbye(server *s, conn *c)
 {
     answer(c, "200 OK", "", "bye");
@@ -280,7 +308,25 @@ static void an_alarm_needs_no_request(void **state)
         assert_true(readable(fd, 1000 * PATIENCE_S));
         kat_step(f->engine);
     }
+    kat_prepare_wait(f->engine, NULL, PATIENCE_S, true);
+    assert_false(readable(fd, 0));
+}
+
+/* A step for another's sake, whose caller does not wait again, takes the timer's
+ * signal: a host without timers would sleep on. */
+static void an_alarm_is_not_lost_with_its_signal(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f);
+
+    run(f, (ask){0});
+    kat_op_claim(&f->ops[0]);
+    kat_prepare_wait(f->engine, NULL, 0.01, true);
+    assert_true(readable(fd, 1000 * PATIENCE_S));
+    kat_step(f->engine);
     kat_settle(f->engine);
+    assert_true(readable(fd, 0));
+    kat_prepare_wait(f->engine, NULL, PATIENCE_S, true);
     assert_false(readable(fd, 0));
 }
 
@@ -375,9 +421,11 @@ int main(void)
         FIXTURE(the_bell_rings_until_all_is_claimed),
         FIXTURE(the_bell_rings_for_whoever_waits_next),
         FIXTURE(a_turn_that_was_poked_rings_too),
+        FIXTURE(who_is_called_next_hears_of_it),
         FIXTURE(it_wakes_at_the_end_of_a_back_off),
         FIXTURE(an_alarm_that_is_over_is_forgotten),
         FIXTURE(an_alarm_needs_no_request),
+        FIXTURE(an_alarm_is_not_lost_with_its_signal),
         FIXTURE(it_is_still_when_nothing_is_under_way),
         FIXTURE(a_blocking_wait_heeds_no_bell),
         FIXTURE(a_signal_breaks_a_blocking_wait),

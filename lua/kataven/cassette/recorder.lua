@@ -232,9 +232,10 @@ end
 ---@param inner kataven.Transport
 ---@param request kataven.Request
 ---@param wait fun(seconds: number, fd: integer?): boolean?
+---@param ... any for `inner`, as it came
 ---@return kataven.Response|nil
 ---@return kataven.Failure|nil
-function Recorder:send(inner, request, wait)
+function Recorder:send(inner, request, wait, ...)
     local problem = self:save(true)
     if problem then
         return nil, { kind = "cassette", sent = false, message = "nothing more is sent, since " .. problem }
@@ -243,7 +244,7 @@ function Recorder:send(inner, request, wait)
     self.secrets.learnRequest(request)
     self.entries[#self.entries + 1] = entry
 
-    local response, failure = inner:send(request, wait)
+    local response, failure = inner:send(request, wait, ...)
     if response then
         record.settleDate(response)
     end

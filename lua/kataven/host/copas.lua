@@ -41,16 +41,29 @@ function Watched.close()
     return true
 end
 
+-- What a wait does that has no descriptor: its client is closed, or lives in a
+-- time of its own. Without timers all that can be done is to let the others run;
+-- select takes what it finds dirty for readable, whatever the number.
+local sleep = copas.pause or copas.sleep or function()
+    copas.receive(setmetatable({ fd = 0, asked = false, told = true }, Watched), 1)
+end
+
 local function wait(seconds, fd)
     if not fd then
-        (copas.pause or copas.sleep)(math.min(seconds, host.LONGEST_SLEEP))
+        sleep(math.min(seconds, host.LONGEST_SLEEP))
         return
     end
-    local self = setmetatable({ fd = fd, asked = false, told = false }, Watched)
+    local now = core.now()
+    local self = setmetatable({ fd = fd, asked = false, told = false, due = now + seconds }, Watched)
     local others = waiting[fd]
     if not others then
         others = setmetatable({}, { __mode = "k" }) -- a yield may be refused, and not come back
         waiting[fd] = others
+    end
+    -- To prepare this wait was to take what was to end theirs, if copas has not
+    -- seen it yet. Too early does no harm.
+    for other in pairs(others) do
+        other.told = other.told or other.due <= now + 0.001
     end
     others[self] = true
     copas.receive(self, 1)
