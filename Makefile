@@ -46,13 +46,17 @@ STATIC = $(BUILD)/libkataven.a
 STATIC_OBJECTS = $(OBJECTS) $(BUILD)/obj/static/lkat_static.o $(BUILD)/obj/static/lkat_files.o
 EXAMPLES = $(patsubst examples/embed/%.c,$(BUILD)/examples/%,$(wildcard examples/embed/*.c))
 # SPECS picks some: make test SPECS=spec/client_spec.lua
-SPECS ?= $(sort $(wildcard spec/c/*_spec.c)) $(sort $(wildcard spec/*_spec.lua))
-C_BINARIES = $(patsubst spec/c/%_spec.c,$(BUILD)/spec/%,$(filter %.c,$(SPECS)))
+SPECS ?= $(sort $(wildcard spec/c/*_spec.c)) $(sort $(wildcard spec/fuzz/*_fuzz.c)) $(sort $(wildcard spec/*_spec.lua))
+# A fuzz target is run over its corpus there; `make fuzz` goes on from that.
+C_BINARIES = $(patsubst spec/c/%_spec.c,$(BUILD)/spec/%,$(filter spec/c/%,$(SPECS))) \
+	$(patsubst spec/fuzz/%_fuzz.c,$(BUILD)/fuzz/%,$(filter spec/fuzz/%,$(SPECS)))
 
 LUA_CFLAGS = $(shell pkg-config --cflags $(LUA_PC))
 CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
 CURL_LIBS = $(shell pkg-config --libs libcurl)
 LUA_LIBS = $(shell pkg-config --libs $(LUA_PC))
+JANSSON_CFLAGS = $(shell pkg-config --cflags jansson)
+JANSSON_LIBS = $(shell pkg-config --libs jansson)
 # The example hosts link lua-cjson in. Debian has it in lua-cjson-dev.
 CJSON_LIBS ?= $(shell $(CC) -print-file-name=liblua$(LUA_SHARE)-cjson.a)
 SYSTEM_LIBS = $(CURL_LIBS) -lm -ldl -lpthread
@@ -125,6 +129,15 @@ $(BUILD)/spec/%: spec/c/%_spec.c $(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o)
 	$(call say,CC)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) -Isrc $(CURL_CFLAGS) -MMD -MP -o $@ $< \
 		$(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o) $(CURL_LIBS) -lcmocka -lm -ldl -lpthread
+
+# FUZZ_MAIN is what feeds a target: replay.c, which any compiler takes, or libFuzzer.
+FUZZ_MAIN ?= spec/fuzz/replay.c
+$(BUILD)/fuzz/%: spec/fuzz/%_fuzz.c $(filter %.c,$(FUZZ_MAIN)) $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) -Isrc $(CURL_CFLAGS) $(LUA_CFLAGS) \
+		$(if $(filter json,$*),$(JANSSON_CFLAGS)) -MMD -MP -MF $@.d -o $@ $< $(FUZZ_MAIN) $(STATIC) \
+		$(if $(filter json,$*),$(JANSSON_LIBS)) $(LUA_LIBS) $(SYSTEM_LIBS)
 
 -include $(STATIC_OBJECTS:.o=.d) $(C_BINARIES:=.d)
 

@@ -42,6 +42,7 @@ struct kat_slot {
     bool tried;    /* the handshake was tried again with the bundle */
     bool added;    /* it is in the multi handle */
     bool sized;    /* the body's buffer was made as large as promised */
+    bool stale;    /* a kept connection was refused for this request */
     kat_kind kind; /* set by a callback that refused to go on */
     const char *refusal;
     char error[CURL_ERROR_SIZE];
@@ -65,6 +66,7 @@ struct kat_engine {
     double alarm; /* when a host without timers wants to be woken; HUGE_VAL: never */
     kat_slot *idle;
     size_t idle_count;
+    kat_buf sockets; /* of the connections; see kat_sockets.c */
     kat_driver driver;
     kat_gate gate;
     size_t max_bytes, max_concurrent;
@@ -84,6 +86,17 @@ void kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca);
 void kat_slot_give(kat_engine *engine, kat_slot *slot);
 void kat_slot_free(kat_slot *slot);
 
+/* kat_sockets.c: room for what the next request may open, false when memory has
+ * run out; libcurl's callbacks, whose data are the slot and the engine; */
+bool kat_socket_reserve(kat_engine *engine);
+curl_socket_t kat_socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *address);
+int kat_socket_close(void *user, curl_socket_t fd);
+/* and whether the connection from this port, about to carry a request, was used
+ * before and has something on it. To be called once for each request. */
+bool kat_socket_stale(kat_engine *engine, int port);
+/* True when it was not set before. */
+bool kat_set_cloexec(int fd);
+
 /* kat_op.c */
 void kat_op_move(kat_op *op, kat_state state);
 void kat_op_link(kat_engine *engine, kat_op *op);
@@ -94,9 +107,7 @@ void kat_op_orphan(kat_op *op);
 bool kat_multi_open(kat_engine *engine);
 void kat_multi_close(kat_engine *engine);
 void kat_multi_collect(kat_engine *engine);
-/* True when it was not set before. */
-bool kat_set_cloexec(int fd);
-/* The same for one end of a pair that libcurl made, and for the other end. */
+/* kat_set_cloexec for one end of a pair that libcurl made, and for the other end. */
 void kat_set_cloexec_pair(int fd);
 
 /* kat_sigpipe.c: keeps a SIGPIPE that libcurl causes from ending the process,
