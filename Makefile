@@ -130,16 +130,21 @@ $(BUILD)/spec/%: spec/c/%_spec.c $(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) -Isrc $(CURL_CFLAGS) -MMD -MP -o $@ $< \
 		$(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o) $(CURL_LIBS) -lcmocka -lm -ldl -lpthread
 
-# FUZZ_MAIN is what feeds a target: replay.c, which any compiler takes, or libFuzzer.
-FUZZ_MAIN ?= spec/fuzz/replay.c
-$(BUILD)/fuzz/%: spec/fuzz/%_fuzz.c $(filter %.c,$(FUZZ_MAIN)) $(STATIC)
+# What feeds a target its inputs: replay.c, which any compiler takes, or libFuzzer.
+FUZZ_MAIN ?= $(BUILD)/fuzz/replay.o
+FUZZ_CFLAGS = $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) -Isrc $(CURL_CFLAGS) $(LUA_CFLAGS) -MMD -MP
+$(BUILD)/fuzz/replay.o: spec/fuzz/replay.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) -Isrc $(CURL_CFLAGS) $(LUA_CFLAGS) \
-		$(if $(filter json,$*),$(JANSSON_CFLAGS)) -MMD -MP -MF $@.d -o $@ $< $(FUZZ_MAIN) $(STATIC) \
-		$(if $(filter json,$*),$(JANSSON_LIBS)) $(LUA_LIBS) $(SYSTEM_LIBS)
+	$(Q)$(CC) $(FUZZ_CFLAGS) -c -o $@ $<
 
--include $(STATIC_OBJECTS:.o=.d) $(C_BINARIES:=.d)
+$(BUILD)/fuzz/%: spec/fuzz/%_fuzz.c $(filter %.o,$(FUZZ_MAIN)) $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(FUZZ_CFLAGS) $(LDFLAGS) $(if $(filter json,$*),$(JANSSON_CFLAGS)) -MF $@.d -o $@ $< $(FUZZ_MAIN) \
+		$(STATIC) $(if $(filter json,$*),$(JANSSON_LIBS)) $(LUA_LIBS) $(SYSTEM_LIBS)
+
+-include $(STATIC_OBJECTS:.o=.d) $(C_BINARIES:=.d) $(BUILD)/fuzz/replay.d
 
 deps:
 	@$(DEPS) build $(LUA)

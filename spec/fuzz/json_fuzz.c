@@ -16,14 +16,6 @@
 #include "kat_json.h"
 #include "state.h"
 
-static const char SCRIPT[] =
-    "local core, exact = require 'kataven.core', require 'kataven.cassette.json'\n"
-    "return { decode = core.decode, encode = core.encode, canonical = exact.canonical,\n"
-    "  pretty = function(text)\n"
-    "    local value = exact.decodeExact(text)\n"
-    "    if value ~= nil then return exact.pretty(value) end\n"
-    "  end }\n";
-
 enum { FLAGS = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL };
 
 static json_t *reference(const char *text, size_t len, size_t flags, int *problem)
@@ -264,7 +256,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int problem = 0;
 
     if (!L)
-        L = fuzz_state(SCRIPT);
+        L = fuzz_state("spec/fuzz/json.lua");
     wanted = size > 0 && memchr(text, 0, size) ? NULL : reference(text, size, 0, &problem);
     check_decoding(L, 0, text, size, wanted, problem);
     check_decoding(L, 1, text, size, wanted, problem);

@@ -29,9 +29,9 @@ static inline void fuzz_on_line(lua_State *L, lua_Debug *ar)
 }
 #endif
 
-/* Opens a state, and leaves what `script` returns as its only value. The script
+/* Opens a state, and leaves what a script returns as its only value. The script
  * is the target's own: it raises at no input. */
-static inline lua_State *fuzz_state(const char *script)
+static inline lua_State *fuzz_state(const char *file)
 {
     lua_State *L = luaL_newstate();
 
@@ -40,7 +40,8 @@ static inline lua_State *fuzz_state(const char *script)
     luaL_openlibs(L);
     lua_pushcfunction(L, kataven_open);
     MUST(lua_pcall(L, 0, 0, 0) == 0, "%s", lua_tostring(L, -1));
-    MUST(luaL_loadbuffer(L, script, strlen(script), "=target") == 0, "%s", lua_tostring(L, -1));
+    MUST(luaL_loadfile(L, file) == 0, "%s (run it at the root of the repository)",
+         lua_tostring(L, -1));
     MUST(lua_pcall(L, 0, 1, 0) == 0, "%s", lua_tostring(L, -1));
 #ifdef FUZZING
     lua_sethook(L, (lua_Hook)fuzz_on_line, LUA_MASKLINE, 0);
