@@ -74,8 +74,8 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all static embed-examples test demo hub sanitize lint format install install-static uninstall clean \
-	deps deps-demo deps-test deps-lint env
+.PHONY: all static embed-examples test demo hub sanitize fuzz fuzz-long lint format install install-static uninstall clean \
+	deps deps-demo deps-test deps-fuzz deps-lint env
 .DELETE_ON_ERROR:
 
 all: $(CORE)
@@ -152,6 +152,8 @@ deps-demo:
 	@$(DEPS) demo $(LUA)
 deps-test:
 	@$(DEPS) test $(LUA)
+deps-fuzz:
+	@FUZZ_CC="$(FUZZ_CC)" $(DEPS) fuzz $(LUA)
 deps-lint:
 	@$(DEPS) lint $(LUA)
 
@@ -183,7 +185,25 @@ sanitize: deps-test
 	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c))" \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
-C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] examples/embed/*.c)
+# Each fuzz target for FUZZ_SECONDS, from its corpus on, with libFuzzer, which comes
+# with clang. FUZZ picks some: make fuzz FUZZ="json url".
+FUZZ ?= $(patsubst spec/fuzz/%_fuzz.c,%,$(sort $(wildcard spec/fuzz/*_fuzz.c)))
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang
+HOURS ?= 8
+FUZZ_BUILD = build/$(LUA)-fuzz
+
+fuzz: deps-fuzz
+	@$(MAKE) -s --no-print-directory BUILD=$(FUZZ_BUILD) CC="$(FUZZ_CC)" FUZZ_MAIN=-fsanitize=fuzzer \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer -DFUZZING -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
+		$(FUZZ:%=$(FUZZ_BUILD)/fuzz/%)
+	@spec/fuzz/run.sh $(FUZZ_BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+# make fuzz-long FUZZ=json HOURS=8
+fuzz-long:
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$$(($(HOURS) * 3600))
+
+C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] examples/embed/*.c)
 
 lint: deps-lint
 	clang-format --dry-run --Werror $(C_FILES)
