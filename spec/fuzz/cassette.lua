@@ -4,6 +4,7 @@
 local kataven = require "kataven"
 local errors = require "kataven.errors"
 local file = require "kataven.cassette.file"
+local json = require "kataven.cassette.json"
 
 local KINDS = { connect = true, connection = true, timeout = true, tls = true, tooLarge = true, cassette = true }
 local KEY = "sk_live_fuzz_0123456789"
@@ -59,16 +60,36 @@ end
 local function wait()
 end
 
+-- The same request, as another program would write it: the query in another
+-- order, JSON with blanks.
+local function rewritten(query, body)
+    local pairsOf = {}
+
+    for pair in query:gmatch "[^&]+" do
+        table.insert(pairsOf, 1, pair)
+    end
+    local value = body and body ~= "" and json.decodeExact(body)
+    if value then
+        body = json.pretty(value) or body
+    end
+    return table.concat(pairsOf, "&"), body
+end
+
 -- Every interaction answers its own request.
-local function replay(cassette, interactions, path, headers)
+local function replay(cassette, interactions, path, strict)
     for i, interaction in ipairs(interactions) do
         local recorded = interaction.request
+        local query, body = recorded.query, recorded.body
+
+        if not strict then
+            query, body = rewritten(query, body)
+        end
         local response, failure = cassette:send({
             method = recorded.method,
             path = recorded.path,
-            url = "http://127.0.0.1/?" .. recorded.query,
-            headers = headers and recorded.headers or nil,
-            body = recorded.body,
+            url = "http://127.0.0.1/?" .. query,
+            headers = strict and recorded.headers or nil,
+            body = body,
             timeout = 30,
         }, wait)
         local problem = answerProblem(response, failure, path)

@@ -108,11 +108,23 @@ static void check_base(const kat_base *base, const char *given, place *p)
     free_place(&again);
 }
 
+/* What a path must not be, however it would come out. */
+static bool path_is_good(const char *path, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        if ((unsigned char)path[i] < ' ' || path[i] == 127 || path[i] == '#')
+            return false;
+    return len > 0 && path[0] == '/' && !(len > 1 && (path[1] == '/' || path[1] == '\\'));
+}
+
 static void check_join(const kat_base *base, const place *p, const char *path, size_t len)
 {
     kat_buf out = {0};
     const char *problem = kat_url_join(&out, base, path, len);
 
+    MUST(!problem == path_is_good(path, len), "the path: %s", problem ? problem : "(good)");
     if (problem) {
         MUST(*problem, "out of memory");
     } else {
@@ -184,10 +196,9 @@ static void check_client(lua_State *L, const kat_base *base, const place *p, con
     MUST(lua_toboolean(L, 2) == (base->text != NULL), "a client? %s", lua_tostring(L, 4));
     if (base->text) {
         url = lua_tolstring(L, 3, &len);
+        MUST((url != NULL) == path_is_good(texts[1], lens[1]), "the path: %s", lua_tostring(L, 4));
         if (url)
             check_url(url, len, base, p);
-        else
-            MUST(lua_type(L, 4) == LUA_TSTRING, "the path is refused without a word");
         url = lua_tolstring(L, 5, &len);
         MUST((url != NULL) == id_is_good(texts[2], lens[2]), "the id: %s", lua_tostring(L, 6));
         if (url) {
