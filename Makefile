@@ -179,10 +179,11 @@ run-specs: $(CORE) $(C_BINARIES)
 	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) LUA_PC=$(LUA_PC) DRIVER=$(DRIVER) CORE=$(CORE) WERROR=$(WERROR) \
 		CJSON_LIBS="$(CJSON_LIBS)" spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
 
-# The C specs once more, with the compiler's own checks on memory and undefined
+# The C specs, and the fuzz targets over their corpus, once more, with the
+# compiler's own checks on memory and undefined
 # behaviour.
 sanitize: deps-test
-	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c))" \
+	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c spec/fuzz/*_fuzz.c))" \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 # Each fuzz target for FUZZ_SECONDS, from its corpus on, with libFuzzer, which comes
