@@ -180,8 +180,7 @@ run-specs: $(CORE) $(C_BINARIES)
 		CJSON_LIBS="$(CJSON_LIBS)" spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
 
 # The C specs, and the fuzz targets over their corpus, once more, with the
-# compiler's own checks on memory and undefined
-# behaviour.
+# compiler's own checks on memory and undefined behaviour.
 sanitize: deps-test
 	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c spec/fuzz/*_fuzz.c))" \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"

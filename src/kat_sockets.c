@@ -1,8 +1,9 @@
-/* The sockets of an engine's connections. libcurl (7.88 at least) uses a kept
- * connection again though something has come on it meanwhile: a server's parting
- * 408, or more than it had promised, would then be taken for the answer to the
- * next request; and a reset is found out when the request is written, too late to
- * know whether it went out. So what is about to be used again is looked at here. */
+/* The sockets of an engine's connections. libcurl 7.88 uses a kept connection
+ * again though something has come on it meanwhile (curl's issue 10646; mended in
+ * 8.0): a server's parting 408, or more than it had promised, would then be taken
+ * for the answer to the next request; and a reset is found out when the request
+ * is written, too late to know whether it went out. So what is about to be used
+ * again is looked at here, at the price of one poll. */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
