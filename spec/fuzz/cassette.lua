@@ -142,6 +142,17 @@ local function call(path)
     return problem
 end
 
+-- What can be played can be added to. Nothing is written before something is sent.
+local function append(path, count)
+    local good, cassette = pcall(kataven.cassette.open, path, { mode = "append" })
+
+    if not good then
+        return "nothing can be added: " .. tostring(cassette)
+    elseif not tostring(cassette):find((", %d recorded)"):format(count), 1, true) then
+        return "another number of interactions: " .. tostring(cassette)
+    end
+end
+
 local function play(path)
     local interactions, problem = file.parse(assert(file.read(path)))
     local good, cassette = pcall(kataven.cassette.open, path)
@@ -157,7 +168,8 @@ local function play(path)
         return "another number of interactions"
     end
     local strict = kataven.cassette.open(path, { matchHeaders = { "x-a", "authorization" } })
-    return replay(cassette, interactions, path, false) or replay(strict, interactions, path, true) or call(path)
+    return replay(cassette, interactions, path, false) or replay(strict, interactions, path, true)
+        or append(path, #interactions) or call(path)
 end
 
 return function(path)
