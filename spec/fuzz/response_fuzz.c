@@ -20,8 +20,6 @@
 
 enum { MAX_PIECES = 16, MAX_TOTAL = 600 * 1024, LARGEST_LIMIT = 64 * 1024, STEPS = 64 };
 
-#define TIMEOUT 30.0
-
 typedef struct plan {
     const char *method;
     char end;
@@ -88,8 +86,8 @@ static bool ask(kat_engine *engine, kat_op *op, const char *method, wire_conn *k
     snprintf(url, sizeof url, "http://127.0.0.1:%d/api/v1/widget-keys", wire_port);
     request.method = method;
     request.url = url;
-    request.timeout = TIMEOUT;
-    request.connect_timeout = TIMEOUT;
+    request.timeout = WIRE_TIMEOUT;
+    request.connect_timeout = WIRE_TIMEOUT;
     request.direct = true;
     if (strcmp(method, "POST") == 0 || strcmp(method, "PATCH") == 0) {
         request.body = "{\"name\":\"a\"}";
@@ -165,7 +163,7 @@ static void finish(kat_engine *engine, kat_op *op, wire_conn *c, const plan *p)
     settle(engine, op);
     if (op->state != KAT_ACTIVE)
         return;
-    wire_pass(TIMEOUT + 1);
+    wire_pass(2 * WIRE_TIMEOUT);
     for (i = 0; i < STEPS && op->state == KAT_ACTIVE; i++)
         kat_step(engine);
     MUST(op->state == KAT_DONE, "the time is up, and yet it goes on");

@@ -17,8 +17,10 @@
 
 #include "fuzz.h"
 
-#ifdef __linux__
+#if defined(__linux__) && defined(__LP64__)
 #include <sys/syscall.h>
+
+#define WIRE_TIMEOUT 30.0
 
 /* libcurl and the engine read this in place of the C library's own. Elsewhere
  * the clock is the system's, and a time-out takes its time. */
@@ -39,6 +41,8 @@ static inline void wire_pass(double seconds)
     wire_ns += (int64_t)(seconds * 1e9);
 }
 #else
+#define WIRE_TIMEOUT 0.2
+
 static inline void wire_pass(double seconds)
 {
     struct timespec ts = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
