@@ -46,13 +46,17 @@ STATIC = $(BUILD)/libkataven.a
 STATIC_OBJECTS = $(OBJECTS) $(BUILD)/obj/static/lkat_static.o $(BUILD)/obj/static/lkat_files.o
 EXAMPLES = $(patsubst examples/embed/%.c,$(BUILD)/examples/%,$(wildcard examples/embed/*.c))
 # SPECS picks some: make test SPECS=spec/client_spec.lua
-SPECS ?= $(sort $(wildcard spec/c/*_spec.c)) $(sort $(wildcard spec/*_spec.lua))
-C_BINARIES = $(patsubst spec/c/%_spec.c,$(BUILD)/spec/%,$(filter %.c,$(SPECS)))
+SPECS ?= $(sort $(wildcard spec/c/*_spec.c)) $(sort $(wildcard spec/fuzz/*_fuzz.c)) $(sort $(wildcard spec/*_spec.lua))
+# A fuzz target is run over its corpus there; `make fuzz` goes on from that.
+C_BINARIES = $(patsubst spec/c/%_spec.c,$(BUILD)/spec/%,$(filter spec/c/%,$(SPECS))) \
+	$(patsubst spec/fuzz/%_fuzz.c,$(BUILD)/fuzz/%,$(filter spec/fuzz/%,$(SPECS)))
 
 LUA_CFLAGS = $(shell pkg-config --cflags $(LUA_PC))
 CURL_CFLAGS = $(shell pkg-config --cflags libcurl)
 CURL_LIBS = $(shell pkg-config --libs libcurl)
 LUA_LIBS = $(shell pkg-config --libs $(LUA_PC))
+JANSSON_CFLAGS = $(shell pkg-config --cflags jansson)
+JANSSON_LIBS = $(shell pkg-config --libs jansson)
 # The example hosts link lua-cjson in. Debian has it in lua-cjson-dev.
 CJSON_LIBS ?= $(shell $(CC) -print-file-name=liblua$(LUA_SHARE)-cjson.a)
 SYSTEM_LIBS = $(CURL_LIBS) -lm -ldl -lpthread
@@ -70,8 +74,8 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all static embed-examples test demo hub sanitize lint format install install-static uninstall clean \
-	deps deps-demo deps-test deps-lint env
+.PHONY: all static embed-examples test demo hub sanitize fuzz fuzz-long lint format install install-static uninstall clean \
+	deps deps-demo deps-test deps-fuzz deps-lint env
 .DELETE_ON_ERROR:
 
 all: $(CORE)
@@ -126,7 +130,21 @@ $(BUILD)/spec/%: spec/c/%_spec.c $(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) -Isrc $(CURL_CFLAGS) -MMD -MP -o $@ $< \
 		$(ENGINE_SOURCES:src/%.c=$(BUILD)/obj/%.o) $(CURL_LIBS) -lcmocka -lm -ldl -lpthread
 
--include $(STATIC_OBJECTS:.o=.d) $(C_BINARIES:=.d)
+# What feeds a target its inputs: replay.c, which any compiler takes, or libFuzzer.
+FUZZ_MAIN ?= $(BUILD)/fuzz/replay.o
+FUZZ_CFLAGS = $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) -Isrc $(CURL_CFLAGS) $(LUA_CFLAGS) -MMD -MP
+$(BUILD)/fuzz/replay.o: spec/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(FUZZ_CFLAGS) -c -o $@ $<
+
+$(BUILD)/fuzz/%: spec/fuzz/%_fuzz.c $(filter %.o,$(FUZZ_MAIN)) $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(FUZZ_CFLAGS) $(LDFLAGS) $(if $(filter json,$*),$(JANSSON_CFLAGS)) -MF $@.d -o $@ $< $(FUZZ_MAIN) \
+		$(STATIC) $(if $(filter json,$*),$(JANSSON_LIBS)) $(LUA_LIBS) $(SYSTEM_LIBS)
+
+-include $(STATIC_OBJECTS:.o=.d) $(C_BINARIES:=.d) $(BUILD)/fuzz/replay.d
 
 deps:
 	@$(DEPS) build $(LUA)
@@ -134,6 +152,8 @@ deps-demo:
 	@$(DEPS) demo $(LUA)
 deps-test:
 	@$(DEPS) test $(LUA)
+deps-fuzz:
+	@FUZZ_CC="$(FUZZ_CC)" $(DEPS) fuzz $(LUA)
 deps-lint:
 	@$(DEPS) lint $(LUA)
 
@@ -159,13 +179,31 @@ run-specs: $(CORE) $(C_BINARIES)
 	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) LUA_PC=$(LUA_PC) DRIVER=$(DRIVER) CORE=$(CORE) WERROR=$(WERROR) \
 		CJSON_LIBS="$(CJSON_LIBS)" spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
 
-# The C specs once more, with the compiler's own checks on memory and undefined
-# behaviour.
+# The C specs, and the fuzz targets over their corpus, once more, with the
+# compiler's own checks on memory and undefined behaviour.
 sanitize: deps-test
-	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c))" \
+	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c spec/fuzz/*_fuzz.c))" \
 		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
-C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] examples/embed/*.c)
+# Each fuzz target for FUZZ_SECONDS, from its corpus on, with libFuzzer, which comes
+# with clang. FUZZ picks some: make fuzz FUZZ="json url".
+FUZZ ?= $(patsubst spec/fuzz/%_fuzz.c,%,$(sort $(wildcard spec/fuzz/*_fuzz.c)))
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang
+HOURS ?= 8
+FUZZ_BUILD = build/$(LUA)-fuzz
+
+fuzz: deps-fuzz
+	@$(MAKE) -s --no-print-directory BUILD=$(FUZZ_BUILD) CC="$(FUZZ_CC)" FUZZ_MAIN=-fsanitize=fuzzer \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer -DFUZZING -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
+		$(FUZZ:%=$(FUZZ_BUILD)/fuzz/%)
+	@spec/fuzz/run.sh $(FUZZ_BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+# make fuzz-long FUZZ=json HOURS=8
+fuzz-long:
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$$(($(HOURS) * 3600))
+
+C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] examples/embed/*.c)
 
 lint: deps-lint
 	clang-format --dry-run --Werror $(C_FILES)

@@ -50,6 +50,7 @@ build = {
         "src/kat_retry.c",
         "src/kat_sigpipe.c",
         "src/kat_slot.c",
+        "src/kat_sockets.c",
         "src/kat_url.c",
         "src/lkat_box.c",
         "src/lkat_core.c",

@@ -107,6 +107,7 @@ describe("kataven.cassette.file", function()
             { document { request = '{"method":"GET","path":"p"}' }, "%.path: expected a path that begins with /" },
             { document { request = '{"method":"GET","path":"/p?q=1"}' }, "%.path: expected .- no query" },
             { document { request = '{"method":"GET","path":"/p","query":{}}' }, "%.query: expected a string such" },
+            { document { request = '{"method":"GET","path":"/p","query":"#"}' }, "%.query: expected a query without" },
             { document { request = '{"method":"GET","path":"/p","headers":["a"]}' }, "%.headers: expected an object" },
             { document { request = '{"method":"GET","path":"/p","body":{}}' }, '%.body: expected .- "json"' },
             { document { request = '{"method":"GET","path":"/p","url":"x"}' }, '%.request: unknown field "url"' },

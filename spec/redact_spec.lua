@@ -78,6 +78,15 @@ describe("kataven.redact", function()
             assert.equal("<a%25b>", odd:text "<a%25b>")
         end)
 
+        it("takes no longer where they stand in a row", function()
+            local began = os.clock()
+            local row = redact.secrets(("\\"):rep(40) .. "x")
+
+            assert.equal(("\\"):rep(80) .. "y", row:text(("\\"):rep(80) .. "y"))
+            assert.equal("<[redacted]>", row:text("<" .. ("\\"):rep(80) .. "x>"))
+            assert.is_true(os.clock() - began < 5)
+        end)
+
         it("finds tokens beyond ASCII", function()
             assert.equal("[redacted]!", redact.secrets("clé€"):text "cl\\u00e9\\u20AC!")
             assert.equal("[redacted]!", redact.secrets("clé€"):text "cl%C3%a9%E2%82%AC!")

@@ -3,56 +3,80 @@
 
 #include <curl/curl.h>
 #include <string.h>
+#include <strings.h>
 
 static bool digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-/* Matches text against a shape: '9' a digit, 'a' a letter, '_' a digit or a
- * blank, '*' one letter or more, anything else itself. */
+/* The length of a name that `text` begins with, one of those in `names`, each of
+ * which ends with a blank; 0 where it is none. Case does not count. */
+static size_t name_at(const char *text, const char *names)
+{
+    size_t len = 0;
+
+    while ((text[len] >= 'a' && text[len] <= 'z') || (text[len] >= 'A' && text[len] <= 'Z'))
+        len++;
+    for (; *names; names = strchr(names, ' ') + 1)
+        if (len > 0 && strncasecmp(names, text, len) == 0 && names[len] == ' ')
+            return len;
+    return 0;
+}
+
+/* Matches text against a shape: '9' a digit, '1' one that is not 0, '_' a digit
+ * or a blank, 'w' a weekday's short name, 'W' a short or a long one, 'm' a month's,
+ * anything else itself. */
 static bool has_shape(const char *text, const char *shape)
 {
+    static const char shorts[] = "Mon Tue Wed Thu Fri Sat Sun ";
+    static const char longs[] = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday ";
+    static const char months[] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec ";
+
     for (; *shape; shape++) {
         char c = *text;
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        size_t len = 1;
 
         switch (*shape) {
+        case '1':
         case '9':
-            if (!digit(c))
+            if (!digit(c) || (c == '0' && *shape == '1'))
                 return false;
             break;
         case '_':
             if (!digit(c) && c != ' ')
                 return false;
             break;
-        case 'a':
-            if (!letter)
-                return false;
+        case 'w':
+            len = name_at(text, shorts);
             break;
-        case '*':
-            if (!letter)
-                return false;
-            while ((text[1] >= 'a' && text[1] <= 'z') || (text[1] >= 'A' && text[1] <= 'Z'))
-                text++;
+        case 'W':
+            len = name_at(text, shorts);
+            len = len > 0 ? len : name_at(text, longs);
+            break;
+        case 'm':
+            len = name_at(text, months);
             break;
         default:
             if (c != *shape)
                 return false;
         }
-        text++;
+        if (len == 0)
+            return false;
+        text += len;
     }
     return *text == '\0';
 }
 
 /* curl_getdate knows all the forms, and a great many that are no HTTP date
- * ("tomorrow's" neighbours, bare years): the shape is checked first. */
+ * ("tomorrow's" neighbours, bare years, a time zone for a weekday, the year 0012
+ * for 2012): the shape is checked first. */
 double kat_http_date(const char *text)
 {
     static const char *const shapes[] = {
-        "aaa, 99 aaa 9999 99:99:99 GMT", /* RFC 9110's own */
-        "*, 99-aaa-99 99:99:99 GMT",     /* RFC 850 */
-        "aaa aaa _9 99:99:99 9999",      /* asctime */
+        "w, 99 m 1999 99:99:99 GMT", /* RFC 9110's own */
+        "W, 99-m-99 99:99:99 GMT",   /* RFC 850 */
+        "w m _9 99:99:99 1999",      /* asctime */
     };
     size_t i;
 

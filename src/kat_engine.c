@@ -71,6 +71,7 @@ void kat_engine_free(kat_engine *engine)
         return;
     kat_engine_quit(engine);
     kat_driver_close(engine);
+    kat_buf_free(&engine->sockets);
     kat_free(engine->ca_file);
     kat_free(engine->ca_path);
     wipe_and_free(engine->proxy);
@@ -94,6 +95,7 @@ bool kat_check_fork(kat_engine *engine)
     while (engine->ops)
         kat_op_orphan(engine->ops);
     kat_driver_close(engine); /* our copies of the descriptors only */
+    kat_buf_reset(&engine->sockets, 0);
     kat_gate_close(&engine->gate);
     engine->multi = NULL;
     engine->idle = NULL;
@@ -112,7 +114,7 @@ const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request
     kat_check_fork(engine);
     if (!engine->multi && !kat_multi_open(engine))
         return "libcurl could not be initialised (out of memory or descriptors?)";
-    slot = kat_slot_take(engine);
+    slot = kat_socket_reserve(engine) ? kat_slot_take(engine) : NULL;
     if (!slot)
         return "out of memory";
     problem = kat_slot_setup(engine, slot, request);

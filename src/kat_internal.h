@@ -48,6 +48,7 @@ struct kat_slot {
     bool tried;        /* the handshake was tried again with the bundle */
     bool added;        /* it is in the multi handle */
     bool sized;        /* the body's buffer was made as large as promised */
+    bool stale;        /* a kept connection was refused for this request */
     kat_pair resolver; /* of a lookup that has just begun */
     kat_kind kind;     /* set by a callback that refused to go on */
     const char *refusal;
@@ -72,6 +73,7 @@ struct kat_engine {
     double alarm; /* when a host without timers wants to be woken; HUGE_VAL: never */
     kat_slot *idle;
     size_t idle_count;
+    kat_buf sockets; /* of the connections; see kat_sockets.c */
     kat_driver driver;
     kat_gate gate;
     size_t max_bytes, max_concurrent;
@@ -92,6 +94,15 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
 void kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca);
 void kat_slot_give(kat_engine *engine, kat_slot *slot);
 void kat_slot_free(kat_slot *slot);
+
+/* kat_sockets.c: room for what the next request may open, false when memory has
+ * run out; libcurl's callbacks, whose data are the slot and the engine; */
+bool kat_socket_reserve(kat_engine *engine);
+curl_socket_t kat_socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *address);
+int kat_socket_close(void *user, curl_socket_t fd);
+/* and whether the connection from this port, about to carry a request, was used
+ * before and has something on it. To be called once for each request. */
+bool kat_socket_stale(kat_engine *engine, int port);
 
 /* kat_op.c */
 void kat_op_move(kat_op *op, kat_state state);

@@ -108,6 +108,22 @@ static bool try_bundle(kat_op *op, CURLcode code)
     return slot->added;
 }
 
+/* The kept connection that it was to go out on is of no use, and was closed;
+ * nothing has been sent. One that is made for it cannot be stale. */
+static bool try_fresh(kat_op *op)
+{
+    kat_slot *slot = op->slot;
+
+    if (!slot->stale || slot->prereqs > 0)
+        return false;
+    slot->error[0] = '\0';
+    curl_easy_setopt(slot->easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS,
+                     kat_to_ms(op->began + op->timeout - kat_now()));
+    slot->added = curl_multi_add_handle(op->engine->multi, slot->easy) == CURLM_OK;
+    return slot->added;
+}
+
 /* libcurl takes header lines of about 100 KB at most, and says so with a code
  * of its own since 8.6 only; before, it is out of memory that it claims. */
 static bool line_too_long(const kat_op *op, CURLcode code)
@@ -128,7 +144,7 @@ void kat_op_finish(kat_op *op, CURLcode code)
 
     curl_multi_remove_handle(op->engine->multi, slot->easy);
     slot->added = false;
-    if (try_bundle(op, code))
+    if ((code == CURLE_ABORTED_BY_CALLBACK && try_fresh(op)) || try_bundle(op, code))
         return;
     if (slot->bundle && slot->prereqs > 0)
         op->engine->bundle = true;
@@ -137,20 +153,25 @@ void kat_op_finish(kat_op *op, CURLcode code)
     op->kind = slot->kind;
     if (op->kind == KAT_NONE)
         op->kind = kat_kind_from_curl((int)code, op->sent, slot->error);
-    /* After an interim answer (100, 103) that nothing followed, libcurl still
-     * names that; but what became of the request is then unknown. */
-    if (op->sent && (status >= 200 || op->kind == KAT_NONE))
-        op->status = (int)status;
     /* libcurl takes a connection that closes within the headers for the end
      * of a good answer. */
     if (op->kind == KAT_NONE && !slot->headers.body) {
         op->kind = KAT_CONNECTION;
         slot->refusal = "the connection was closed within the answer's headers";
     }
+    /* libcurl reads "HTTP/2 2" for the status 2. */
+    if (op->kind == KAT_NONE && (status < 100 || status > 999)) {
+        op->kind = KAT_CONNECTION;
+        slot->refusal = "the answer's status is no number from 100 to 999";
+    }
     if (op->kind == KAT_NONE && !kat_headers_join(&slot->headers)) {
         op->kind = KAT_CONNECTION;
         slot->refusal = "out of memory";
     }
+    /* After an interim answer (100, 103) that nothing followed, libcurl still
+     * names that; but what became of the request is then unknown. */
+    if (op->sent && ((status >= 200 && status <= 999) || op->kind == KAT_NONE))
+        op->status = (int)status;
     if (code == CURLE_FILESIZE_EXCEEDED)
         slot->refusal = KAT_TOO_LARGE_TEXT;
     if (line_too_long(op, code)) {

@@ -1,9 +1,6 @@
 /* Pooled easy handles: the options that never change are told once, the rest
  * for each request. No Lua is reachable from the callbacks here. */
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "kat_clock.h"
 #include "kat_internal.h"
@@ -60,7 +57,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 
 /* Runs when a request is about to be written: the one sure sign that it was
  * sent. A second time within an attempt means that a kept-alive connection
- * died under it and libcurl is about to send it again, POST and DELETE too. */
+ * died under it and libcurl is about to send it again, POST and DELETE too.
+ * Nothing has been sent yet where it stops for a stale connection. */
 static int on_prereq(void *user, char *to, char *from, int to_port, int from_port)
 {
     kat_slot *slot = user;
@@ -68,7 +66,11 @@ static int on_prereq(void *user, char *to, char *from, int to_port, int from_por
     (void)to;
     (void)from;
     (void)to_port;
-    (void)from_port;
+    if (slot->prereqs == 0 && !slot->stale) {
+        slot->stale = kat_socket_stale(slot->op->engine, from_port);
+        if (slot->stale)
+            return CURL_PREREQFUNC_ABORT;
+    }
     if (slot->prereqs++ == 0)
         return CURL_PREREQFUNC_OK;
     refuse(slot, KAT_CONNECTION, "it was closed or reset after the request was sent");
@@ -85,22 +87,6 @@ static int on_resolver(void *state, void *reserved, void *user)
     kat_pair_expect(&slot->resolver);
     slot->op->engine->resolving = true;
     return 0;
-}
-
-static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    int fd;
-
-    (void)user;
-    (void)purpose;
-#ifdef SOCK_CLOEXEC
-    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-#else
-    fd = socket(address->family, address->socktype, address->protocol);
-    if (fd >= 0)
-        kat_set_cloexec(fd);
-#endif
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static void set_protocols(CURL *easy)
@@ -141,7 +127,10 @@ static void set_constants(kat_engine *engine, kat_slot *slot)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, kat_socket_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, slot);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, kat_socket_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, engine);
     curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolver);
     curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, slot);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -238,7 +227,7 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
     CURL *easy = slot->easy;
 
     slot->prereqs = 0;
-    slot->sized = false;
+    slot->sized = slot->stale = false;
     slot->kind = KAT_NONE;
     slot->refusal = NULL;
     slot->error[0] = '\0';
@@ -251,6 +240,7 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
     if (slot->lines)
         slot->lines->refs++;
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, slot->lines ? slot->lines->list : NULL);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, kat_to_ms(request->timeout));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kat_to_ms(request->connect_timeout));
     if (slot->direct != request->direct)

@@ -76,6 +76,9 @@ static const char *check(const parts *p)
 {
     if (strcmp(p->scheme, "http") != 0 && strcmp(p->scheme, "https") != 0)
         return "must begin with https:// (or http://)";
+    /* libcurl has decoded the host, and would decode it again: into another. */
+    if (strchr(p->host, '%'))
+        return "must not hold a percent sign (%25) in its host";
     if (p->user || p->password)
         return "must not hold user info (user:password@)";
     if (p->query)

@@ -58,8 +58,9 @@ end
 
 -- Does `form`, from its k-th byte on, stand at `at`, each of its bytes written
 -- plainly or escaped? Gives the position behind it. A percent sign or backslash
--- of the form itself can be read both ways, hence the recursion.
-local function standsAt(text, at, form, k)
+-- of the form itself can be read both ways, hence the recursion; `dead` keeps what
+-- has led nowhere, since a row of them can be read in endless many.
+local function standsAt(text, at, form, k, dead)
     while k <= #form do
         local byte = text:byte(at)
         local plain = byte == form:byte(k)
@@ -69,11 +70,18 @@ local function standsAt(text, at, form, k)
             bytes, behind = unescape(text, at)
         end
         if bytes then
-            local stop = plain and standsAt(text, at + 1, form, k + 1)
+            local state = at * (#form + 1) + k
 
+            dead = dead or {}
+            if dead[state] then
+                return nil
+            end
+            local stop = plain and standsAt(text, at + 1, form, k + 1, dead)
             if stop then
                 return stop
-            elseif form:sub(k, k + #bytes - 1) ~= bytes then
+            end
+            dead[state] = true -- or it ends below, and is not asked again
+            if form:sub(k, k + #bytes - 1) ~= bytes then
                 return nil
             end
             at, k = behind, k + #bytes

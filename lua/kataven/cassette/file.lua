@@ -173,11 +173,13 @@ local function readRequest(value, place)
     local path = want(type(value.path) == "string", place .. ".path", "a string", value.path)
     want(path:find("^/") and not path:find("[?#]"), place .. ".path",
         'a path that begins with / and has no query (that is a field of its own, "query")', path)
+    local query = optional(value.query, place .. ".query", "string", 'a string such as "a=1&b=2"', "")
+    want(not query:find("#", 1, true), place .. ".query", "a query without a # (%23 is one of its own)", query)
 
     return {
         method = method,
         path = path,
-        query = optional(value.query, place .. ".query", "string", 'a string such as "a=1&b=2"', ""):gsub("^%?", ""),
+        query = query:gsub("^%?", ""),
         headers = readHeaders(value.headers, place .. ".headers"),
         body = readBody(value, place),
     }

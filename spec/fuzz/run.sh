@@ -1,0 +1,70 @@
+#!/bin/sh
+# Fuzzes targets one after the other, each for so long: run.sh <folder of the programs> <seconds> <target>...
+#
+# Starts from the corpus in the repository and from what earlier runs have found; new inputs go to build/fuzz/corpus.
+# What makes a target fail is kept in build/fuzz/found. A target is a test, and one that did not run at all fails; the
+# last line is `N passed, N failed`. The Makefile calls it at the root of the repository.
+set -u
+
+programs=$1 seconds=$2
+shift 2
+
+# The environment must not decide what a target does.
+for name in $(env | sed -n 's/^\(KATAVEN_[A-Za-z0-9_]*\)=.*/\1/p'); do
+	unset "$name"
+done
+unset CI http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY
+export UBSAN_OPTIONS=print_stacktrace=1
+log=$(mktemp) || exit 1
+TMPDIR=$(mktemp -d) || exit 1
+export TMPDIR
+trap 'rm -rf "$log" "$TMPDIR"' EXIT
+trap 'exit 130' INT TERM HUP
+
+passed=0 failed=0 lines=''
+
+stat() {
+	sed -n "s/^stat::$1: *//p" "$log"
+}
+
+for target in "$@"; do
+	found=build/fuzz/found/$target
+	mkdir -p "build/fuzz/corpus/$target" "$found"
+	dictionary=spec/fuzz/$target.dict
+	# A Lua state lives from input to input, and what it holds is no leak. There it is looked for at the end only.
+	leaks=1
+	[ ! -e "spec/fuzz/$target.lua" ] || leaks=0
+	echo "Fuzzing $target for $seconds s"
+	"$programs/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -detect_leaks=$leaks \
+		-print_final_stats=1 \
+		$([ ! -e "$dictionary" ] || echo "-dict=$dictionary") -artifact_prefix="$found/" \
+		"build/fuzz/corpus/$target" "spec/fuzz/corpus/$target" >"$log" 2>&1 </dev/null
+	code=$?
+	# "#1234	DONE   cov: 5 ft: 6 corp: 7/8b …", or without the end the last such line.
+	features=$(sed -n 's/^#[0-9].* ft: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+	inputs=$(sed -n 's/^#[0-9].* corp: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+	executions=$(stat number_of_executed_units)
+	lines=$lines$(printf '%-10s %9s executions  %6s inputs  %6s features' "$target" "${executions:-0}" \
+		"${inputs:-0}" "${features:-0}")
+	if [ "$code" = 0 ] && [ "${executions:-0}" -gt 0 ]; then
+		passed=$((passed + 1)) lines="$lines  good
+"
+		continue
+	fi
+	failed=$((failed + 1)) lines="$lines  FAILED
+"
+	grep -v '^#[0-9]' "$log" | tail -n 60
+	input=$(sed -n 's/.*Test unit written to \(.*\)/\1/p' "$log" | tail -n 1)
+	if [ -n "$input" ]; then
+		echo
+		echo "$target failed with this input, kept in $input:"
+		od -A d -c "$input" | head -n 40
+		echo "Once more:           $programs/$target $input"
+		echo "Smaller, if may be:  $programs/$target -minimize_crash=1 -runs=100000 -exact_artifact_path=smaller $input"
+		echo "When it is mended:   cp $input spec/fuzz/corpus/$target/found_<what it was>"
+	fi
+done
+
+printf '%s' "$lines"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]
