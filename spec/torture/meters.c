@@ -98,7 +98,8 @@ static void *curl_realloc(void *block, size_t size)
     fresh = __real_realloc(block, size > 0 ? size : 1);
     if (!fresh)
         abort();
-    curl_meter.live += !block;
+    if (!block)
+        __atomic_add_fetch(&curl_meter.live, 1, __ATOMIC_RELAXED); /* also by resolver threads */
     return fresh;
 }
 
@@ -123,7 +124,8 @@ static char *curl_copy(const char *text)
 
 static void curl_give_back(void *block)
 {
-    curl_meter.live -= block != NULL;
+    if (block)
+        __atomic_sub_fetch(&curl_meter.live, 1, __ATOMIC_RELAXED);
     __real_free(block);
 }
 

@@ -128,8 +128,21 @@ local function getting(client, path, more)
     return wanted
 end
 
--- What is raised, or given as an error, where memory has run out.
+-- What is raised where memory has run out.
 local OUT = "not enough memory"
+
+-- What stands in an error then. The last two are what libcurl says for it.
+local WORDS = { "emory", "Could not resolve host: 127.0.0.1",
+    "getaddrinfo() thread failed to start" }
+
+local function speaksOfMemory(text)
+    for _, words in ipairs(WORDS) do
+        if text:find(words, 1, true) then
+            return true
+        end
+    end
+    return false
+end
 
 local function judgeEffect(wanted)
     local done = wanted.effect and host.count(wanted.effect, wanted.subject) or 0
@@ -166,7 +179,7 @@ function verdict.call(wanted, hit, value, result)
         end
     elseif not hit then
         fail("an error without a cause:", text)
-    elseif not text:find "memory" then
+    elseif not speaksOfMemory(text) then
         fail("an error that does not speak of memory:", text)
     elseif done == 1 and result.maybeApplied ~= true then
         fail("it was carried out, and maybeApplied is", result.maybeApplied, "in", text)
@@ -412,10 +425,12 @@ parallel("parallel")
 parallel("parallel 2", { maxConcurrent = 2 })
 parallel("parallel wait", { wait = host.wait, maxConcurrent = 3 })
 
--- Ends a client, with two calls in flight or without any.
+-- Ends a client, with two calls in flight or without any; that by itself asks for no memory, but the error of what
+-- comes after does.
 local function closing(name, inFlight)
     add {
         name = name,
+        without = "libcurl",
         start = function()
             local kataven = host.open()
             local client = kataven.new(options { wait = coroutine.yield })
@@ -428,17 +443,29 @@ local function closing(name, inFlight)
             end
             return function()
                 client:close()
-            end, function(hit, status, message)
+                for i = 1, inFlight do
+                    local resumed, why = coroutine.resume(threads[i])
+                    if not resumed then
+                        error(why, 0)
+                    end
+                end
+                return client.widgetKeys.list()
+            end, function(hit, status, value, err)
                 if status ~= 0 then
-                    judgeRaise(hit, status, message)
+                    judgeRaise(hit, status, value)
+                elseif value ~= nil or err.name ~= "ClosedError" then
+                    fail("a closed client gave", show(value), show(err))
                 end
                 client:close()
                 for i = 1, inFlight do
-                    assert(coroutine.resume(threads[i]))
-                    if not ended[i] or ended[i][2].name ~= "ClosedError" then
+                    if coroutine.status(threads[i]) == "suspended" then
+                        assert(coroutine.resume(threads[i]))
+                    end
+                    if not (ended[i] and ended[i][2].name == "ClosedError") and not hit then
                         fail("a call in flight gave", show(ended[i]))
                     end
                 end
+                finish(client)
                 client = kataven.new(options())
                 follow(client, kataven)
                 finish(client)
@@ -450,7 +477,7 @@ end
 closing("close", 0)
 closing("close calls", 2)
 
--- Cassettes. The text of a file that has the two calls of `talk`.
+-- Cassettes. A file with one call.
 
 local function write(text)
     local file = assert(io.open(PATH, "wb"))
@@ -467,15 +494,27 @@ local function read()
     return text
 end
 
-local function recordedOf(kataven)
-    os.remove(PATH)
-    local cassette = kataven.cassette.open(PATH, { mode = "record" })
-    local client = kataven.new(options { transport = cassette })
-    kataven.assert(client.widgetKeys.create { name = "key 3", domain_allowlist = { "a.example" } })
-    cassette:assertDone()
-    client:close()
-    return (read())
-end
+local RECORDED = [[{
+  "version": 1,
+  "interactions": [
+    {
+      "request": {
+        "method": "POST",
+        "path": "/api/v1/widget-keys",
+        "json": { "name": "key 3", "domain_allowlist": ["a.example"] }
+      },
+      "response": {
+        "status": 201,
+        "headers": { "content-type": "application/json", "x-request-id": "r1" },
+        "json": {
+          "id": "wk_3", "name": "key 3", "key": "pk_live_[redacted]", "agent_id": null, "domain_allowlist": [],
+          "limits": { "day": 25, "hour": [1, 2.5, null] }
+        }
+      }
+    }
+  ]
+}
+]]
 
 -- Opens a cassette and makes a call through it. `before` is what the file holds
 -- then: "nothing" or "a call".
@@ -484,17 +523,15 @@ local function cassette(name, mode, before, replays)
         name = name,
         start = function()
             local kataven = host.open()
-            local text = recordedOf(kataven)
             os.remove(PATH)
             if before == "a call" then
-                write(text)
+                write(RECORDED)
             end
             local asked = host.requests()
-            local posted = host.count("posts", 3)
-            assert(posted == 1)
             local tape, client
             local wanted = creation(nil, kataven, replays and 3 or 4)
             wanted.recorded = replays
+            wanted.value.key = replays and "pk_live_[redacted]" or wanted.value.key
             return function()
                 tape = kataven.cassette.open(PATH, { mode = mode })
                 client = kataven.new(options { transport = tape })
@@ -548,11 +585,13 @@ local function cassette(name, mode, before, replays)
                     tape = kataven.cassette.open(PATH, { mode = mode })
                     client = kataven.new(options { transport = tape })
                 end
+                local spent = replays and tape:remaining() == 0
                 local again = creation(nil, kataven, replays and 3 or 8)
+                again.value.key = replays and "pk_live_[redacted]" or again.value.key
                 local other, err = client.widgetKeys.create {
                     name = again.value.name, domain_allowlist = { "a.example" },
                 }
-                if replays and (value ~= nil or status ~= 0 and tape:remaining() == 0) then
+                if spent then
                     if other ~= nil or err.name ~= "CassetteError" then
                         fail("played twice:", show(other), show(err))
                     end
