@@ -14,7 +14,13 @@
 
 meter lua_meter = {.name = "Lua"}, curl_meter = {.name = "libcurl"};
 meter cjson_meter = {.name = "lua-cjson"};
-bool meter_traces;
+bool meter_traces, meter_arena;
+
+enum { ARENA = 16 << 20 };
+static union { long long align; char bytes[ARENA]; } arena_block;
+#define arena (arena_block.bytes)
+static size_t arena_used;
+static long arena_live; /* blocks */
 
 void *__real_malloc(size_t size);
 void *__real_realloc(void *block, size_t size);
@@ -63,6 +69,43 @@ static bool refuses(meter *m, const void *block, size_t size)
     return true;
 }
 
+static bool in_arena(const void *block)
+{
+    return (const char *)block >= arena && (const char *)block < arena + ARENA;
+}
+
+static void lua_free(void *block)
+{
+    if (!in_arena(block))
+        __real_free(block);
+    else if (--arena_live == 0)
+        arena_used = 0;
+}
+
+static void *lua_realloc(void *block, size_t old_size, size_t size)
+{
+    size_t room = (size + 15) & ~(size_t)15;
+    bool inside = in_arena(block);
+    void *fresh;
+
+    if (inside && size <= old_size)
+        return block;
+    if (block && !inside)
+        return __real_realloc(block, size);
+    if (meter_arena && room <= ARENA - arena_used) {
+        fresh = arena + arena_used;
+        arena_used += room;
+        arena_live++;
+    } else {
+        fresh = __real_malloc(size);
+    }
+    if (fresh && block) {
+        memcpy(fresh, block, old_size);
+        lua_free(block);
+    }
+    return fresh;
+}
+
 void *meter_lua_alloc(void *data, void *block, size_t old_size, size_t size)
 {
     meter *m = data;
@@ -75,13 +118,13 @@ void *meter_lua_alloc(void *data, void *block, size_t old_size, size_t size)
             m->live--;
             m->bytes -= (long)old_size;
         }
-        __real_free(block);
+        lua_free(block);
         return NULL;
     }
     /* Lua counts on it that a block can always be made smaller. */
     if ((!block || size > old_size) && refuses(m, block, size))
         return NULL;
-    fresh = __real_realloc(block, size);
+    fresh = lua_realloc(block, old_size, size);
     if (!fresh)
         abort(); /* the machine's own memory: not what is tested */
     m->live += !block;

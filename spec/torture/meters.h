@@ -39,6 +39,11 @@ void meter_arm(meter *m, refusal how, long n);
 /* True when a request was refused. */
 bool meter_disarm(meter *m);
 
+/* Whether Lua's new blocks come from an arena that is given back with the last of
+ * them, instead of from a heap that is watched block by block: preparing a state
+ * for each point would take most of the time otherwise. */
+extern bool meter_arena;
+
 /* Shows where the first refusal comes from, on stderr. */
 extern bool meter_traces;
 

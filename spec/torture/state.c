@@ -127,7 +127,7 @@ static void warm(lua_State *L)
     int i;
 
     luaL_buffinit(L, &buffer);
-    for (i = 0; i < 16 * 1024; i++)
+    for (i = 0; i < 4096; i++)
         luaL_addchar(&buffer, 'x');
     luaL_pushresult(&buffer);
     lua_pop(L, 1);
@@ -306,8 +306,6 @@ lua_State *state_new(const char *scenario)
         lua_close(L);
         return NULL;
     }
-    /* What preparing has left is not the scenario's. */
-    lua_gc(L, LUA_GCCOLLECT, 0);
     return L;
 }
 

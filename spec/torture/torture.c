@@ -1,11 +1,13 @@
 /* The allocation sweep: every scenario of scenarios.lua, with its n-th request
  * for memory refused, for every n until it gets by without meeting the refusal;
- * once with that request alone refused, and once with all that follow.
+ * once with that request alone refused, and once with all that follow. And every
+ * scenario with a collector that never rests.
  *
- *     torture <directory for files> [scenario [allocator [mode [n]]]]
+ *     torture <directory for files> <part> <parts> [scenario [allocator [mode [n]]]]
  *
  * Each sweep is a process of its own, so that a crash or a leak has a name. With
- * all four words it runs one point, and shows where the request came from. */
+ * all four words it runs one point, and shows where the request came from. Of
+ * `parts` processes that share the work this is number `part`, from 0. */
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -93,6 +95,7 @@ static bool point(const char *scenario, const mode *m, long n, bool *hit)
 
     alarm(POINT_S);
     memset(counts, 0, sizeof *counts);
+    meter_arena = true;
     L = state_new(scenario);
     if (!L) {
         fail("there is no state for Lua's allocator of the sweep", 0, 1);
@@ -105,7 +108,9 @@ static bool point(const char *scenario, const mode *m, long n, bool *hit)
         state_torment(L, strcmp(m->name, "full") == 0);
     else
         meter_arm(m->meter, m->how, n);
+    meter_arena = false;
     status = lua_pcall(L, 0, LUA_MULTRET, 0);
+    meter_arena = true;
     if (m->meter)
         *hit = meter_disarm(m->meter);
     else
@@ -207,13 +212,13 @@ static bool chosen(int argc, char **argv, int index, const char *word)
 int main(int argc, char **argv)
 {
     long passed = 0, failed = 0, points = 0;
-    double began = now();
     char name[64];
     size_t i;
-    int number;
+    int number, part, parts, turn = 0;
 
-    if (argc < 2)
+    if (argc < 4 || (parts = atoi(argv[3])) < 1)
         return 2;
+    part = atoi(argv[2]);
     told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     counts = hub_start(&port);
     if (told == MAP_FAILED || !counts || !state_prepare(argv[1], port, counts)) {
@@ -224,15 +229,16 @@ int main(int argc, char **argv)
         for (i = 0; i < sizeof modes / sizeof *modes; i++) {
             const mode *m = &modes[i];
 
-            if (!chosen(argc, argv, 2, name) || !chosen(argc, argv, 3, m->allocator) ||
-                !chosen(argc, argv, 4, m->name) || !state_wants(name, m->allocator))
+            if (!chosen(argc, argv, 4, name) || !chosen(argc, argv, 5, m->allocator) ||
+                !chosen(argc, argv, 6, m->name) || !state_wants(name, m->allocator) ||
+                turn++ % parts != part)
                 continue;
-            if (run(name, m, argc > 5 ? atol(argv[5]) : 0))
+            if (run(name, m, argc > 7 ? atol(argv[7]) : 0))
                 passed++;
             else
                 failed++;
             points += told->points;
         }
-    printf("%ld points in %.0f s\n%ld passed, %ld failed\n", points, now() - began, passed, failed);
-    return failed > 0 || passed == 0;
+    printf("%ld points, %ld passed, %ld failed\n", points, passed, failed);
+    return failed > 0;
 }
