@@ -216,9 +216,10 @@ function parallel.run(client, tasks, given)
         return nil, problem
     end
     if not client.crews then
-        -- Weak: a crew lives as long as the coroutine that runs it.
-        client.crews = setmetatable({}, { __mode = "kv" })
         client.parked = setmetatable({}, { __mode = "v" })
+        -- Weak: a crew lives as long as the coroutine that runs it. The last to be
+        -- made, since memory may run out on the way.
+        client.crews = setmetatable({}, { __mode = "kv" })
     end
     local self = setmetatable({
         client = client,

@@ -2,8 +2,9 @@
  * them can be told to refuse its n-th request.
  *
  * Three of them: Lua's; that of libcurl and the engine; and the C library's as
- * lua-cjson calls it (the program is linked with --wrap), which is never told
- * to refuse, but counted, so that what it leaves behind is not taken for ours. */
+ * lua-cjson calls it (the program is linked with --wrap), counted so that what
+ * it leaves behind is not taken for ours. That one never refuses anything, since
+ * lua-cjson then ends the process. */
 #ifndef TORTURE_METERS_H
 #define TORTURE_METERS_H
 

@@ -275,14 +275,14 @@ local scenarios = {
         start = function()
             local kataven = host.open()
             local given = options { accountId = "acct_1", headers = { ["X-More"] = "1" }, userAgent = "torture/1",
-                caFile = "none.pem", caPath = "/none", proxy = "http://127.0.0.1:1", log = print }
+                caFile = "none.pem", caPath = "/none", proxy = "http://127.0.0.1:1", log = function() end }
             return function()
                 return kataven.new(given)
             end, function(hit, status, client)
                 if status ~= 0 then
                     judgeRaise(hit, status, client)
+                    client = kataven.new(given)
                 end
-                client = kataven.new(options())
                 follow(client, kataven)
                 finish(client)
             end
@@ -294,8 +294,8 @@ local scenarios = {
     end),
     ofCall("update", change),
     ofCall("delete", deletion),
-    ofCall("list again", listing, { warm = true }),
-    ofCall("create again", function(client, kataven)
+    ofCall("list-again", listing, { warm = true }),
+    ofCall("create-again", function(client, kataven)
         return creation(client, kataven, 3)
     end, { warm = true }),
     ofCall("request", function(client, kataven)
@@ -332,6 +332,9 @@ local scenarios = {
     ofCall("logged", listing, { options = { log = function(event)
         return ("%s %s"):format(event.event, event.path)
     end } }),
+    ofCall("one-at-a-time", function(client, kataven)
+        return creation(client, kataven, 3)
+    end, { options = { maxConcurrent = 1 } }),
     ofCall("waiting", function(client, kataven)
         return creation(client, kataven, 3)
     end, { options = { wait = host.wait } }),
@@ -347,17 +350,17 @@ local scenarios = {
         end },
         within = function(call)
             return function()
-                local resume = coroutine.wrap(function()
-                    return "ended", call()
-                end)
-                local function on(what, ...)
-                    if what == "ended" then
-                        return ...
+                local thread = coroutine.create(call)
+                local function on(resumed, what, ...)
+                    if not resumed then
+                        error(what, 0)
+                    elseif coroutine.status(thread) == "dead" then
+                        return what, ...
                     end
                     host.wait(what, ...)
-                    return on(resume())
+                    return on(coroutine.resume(thread))
                 end
-                return on(resume())
+                return on(coroutine.resume(thread))
             end
         end,
     }),
@@ -422,8 +425,8 @@ local function parallel(name, more)
 end
 
 parallel("parallel")
-parallel("parallel 2", { maxConcurrent = 2 })
-parallel("parallel wait", { wait = host.wait, maxConcurrent = 3 })
+parallel("parallel-2", { maxConcurrent = 2 })
+parallel("parallel-wait", { wait = host.wait, maxConcurrent = 3 })
 
 -- Ends a client, with two calls in flight or without any; that by itself asks for no memory, but the error of what
 -- comes after does.
@@ -475,7 +478,7 @@ local function closing(name, inFlight)
 end
 
 closing("close", 0)
-closing("close calls", 2)
+closing("close-calls", 2)
 
 -- Cassettes. A file with one call.
 
@@ -612,8 +615,8 @@ local function cassette(name, mode, before, replays)
 end
 
 cassette("replay", "replay", "a call", true)
-cassette("once replays", "once", "a call", true)
-cassette("once records", "once", "nothing", false)
+cassette("once-replays", "once", "a call", true)
+cassette("once-records", "once", "nothing", false)
 cassette("record", "record", "a call", false) -- over it
 cassette("append", "append", "a call", false)
 

@@ -24,6 +24,13 @@
 #include "meters.h"
 #include "state.h"
 
+#include <lualib.h>
+
+#ifdef LUA_JITLIBNAME
+enum { LUAJIT = 1 };
+#else
+enum { LUAJIT = 0 };
+#endif
 enum { POINT_S = 20, MOST_POINTS = 100000, SLOW_MS = 3000 };
 
 typedef struct mode {
@@ -88,7 +95,7 @@ static bool fail(const char *what, long is, long was)
 static bool point(const char *scenario, const mode *m, long n, bool *hit)
 {
     long curl_before = curl_meter.live;
-    int fds_before = descriptors(), status;
+    int fds_before = descriptors(), status, tries;
     lua_State *L;
     double began;
     bool good;
@@ -115,21 +122,27 @@ static bool point(const char *scenario, const mode *m, long n, bool *hit)
         *hit = meter_disarm(m->meter);
     else
         *hit = n <= state_relent(L);
-    if ((int)((now() - began) * 1000) > told->slowest)
-        told->slowest = (int)((now() - began) * 1000);
     good = hub_settle(port) || fail("the hub does not answer", 0, 1);
     good = good && state_judge(L, status, m->meter && *hit, told->problem, sizeof told->problem);
+    if ((int)((now() - began) * 1000) > told->slowest)
+        told->slowest = (int)((now() - began) * 1000);
     lua_close(L);
     if (!good)
         return false;
     told->left_by_cjson += meter_clear_cjson();
-    if (lua_meter.live != 0 || lua_meter.bytes != 0)
+    if (lua_meter.live != 0)
         return fail("blocks of Lua's are out after lua_close", lua_meter.live, 0);
+    /* LuaJIT tells of wrong sizes after a refusal; all blocks come back to it. */
+    if (lua_meter.bytes != 0 && !LUAJIT)
+        return fail("bytes of Lua's are out after lua_close", lua_meter.bytes, 0);
+    lua_meter.bytes = 0;
+    for (tries = 0; curl_meter.live != curl_before && tries < 1000; tries++)
+        poll(NULL, 0, 1); /* a resolver's thread may be about to end */
     if (curl_meter.live != curl_before)
         return fail("blocks of libcurl's and the engine's are out", curl_meter.live, curl_before);
     if (descriptors() != fds_before)
         return fail("descriptors are open", descriptors(), fds_before);
-    if (told->slowest > SLOW_MS)
+    if (m->meter && told->slowest > SLOW_MS)
         return fail("milliseconds it took", told->slowest, 0);
     return true;
 }
