@@ -74,8 +74,8 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all static embed-examples test demo hub sanitize fuzz fuzz-long lint format install install-static uninstall clean \
-	deps deps-demo deps-test deps-fuzz deps-lint env
+.PHONY: all static embed-examples test demo hub sanitize torture fuzz fuzz-long lint format install install-static \
+	uninstall clean deps deps-demo deps-test deps-fuzz deps-lint env
 .DELETE_ON_ERROR:
 
 all: $(CORE)
@@ -203,7 +203,25 @@ fuzz: deps-fuzz
 fuzz-long:
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$$(($(HOURS) * 3600))
 
-C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] examples/embed/*.c)
+# Every request for memory refused in turn, in every scenario: see spec/torture.
+TORTURE_SOURCES = $(wildcard spec/torture/*.c)
+TORTURE = $(BUILD)/spec/torture
+
+torture: deps-test
+	@$(MAKE) --no-print-directory run-torture BUILD=$(BUILD)-torture \
+		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+
+.PHONY: run-torture
+run-torture: $(TORTURE)
+	@spec/torture/run.sh $(TORTURE) $(SCENARIO)
+
+$(TORTURE): $(TORTURE_SOURCES) $(wildcard spec/torture/*.h) spec/c/server.h $(STATIC)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) -Isrc -Isrc/static $(LUA_CFLAGS) $(CURL_CFLAGS) -o $@ \
+		-Wl,--wrap=malloc,--wrap=realloc,--wrap=free $(TORTURE_SOURCES) $(STATIC) $(CJSON_LIBS) $(LUA_LIBS) $(SYSTEM_LIBS)
+
+C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] spec/torture/*.[ch] examples/embed/*.c)
 
 lint: deps-lint
 	clang-format --dry-run --Werror $(C_FILES)

@@ -14,7 +14,7 @@ extern void ERR_clear_error(void) __attribute__((weak));
 #define HAVE_ERR_CLEAR_ERROR 1
 #endif
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for what follows */
 static bool ready;
 
 const char *kat_curl_problem(unsigned version, const char *text, char *buf, size_t size)
@@ -50,20 +50,29 @@ static void pin(void)
         dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
-static void init(void)
-{
-    pin();
-    ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-}
-
+/* One that failed, since memory had run out, may succeed at the next call. */
 bool kat_curl_init(void)
 {
-    return pthread_once(&once, init) == 0 && ready;
+    bool done;
+
+    pthread_mutex_lock(&lock);
+    if (!ready) {
+        pin();
+        ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    }
+    done = ready;
+    pthread_mutex_unlock(&lock);
+    return done;
 }
 
 bool kat_curl_ready(void)
 {
-    return ready;
+    bool done;
+
+    pthread_mutex_lock(&lock);
+    done = ready;
+    pthread_mutex_unlock(&lock);
+    return done;
 }
 
 void kat_curl_forget_errors(void)

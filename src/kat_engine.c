@@ -100,7 +100,7 @@ bool kat_check_fork(kat_engine *engine)
     engine->multi = NULL;
     engine->idle = NULL;
     engine->idle_count = engine->active = engine->unclaimed = 0;
-    engine->stepping = false;
+    engine->stepping = engine->broken = false;
     engine->alarm = HUGE_VAL;
     engine->process = process;
     return true;
@@ -121,7 +121,7 @@ const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request
     if (!problem && curl_multi_add_handle(engine->multi, slot->easy) != CURLM_OK)
         problem = "out of memory";
     if (problem) {
-        kat_slot_give(engine, slot);
+        kat_slot_free(slot); /* half told is not to be used again */
         return problem;
     }
     slot->added = true;
@@ -148,6 +148,8 @@ static bool drive(kat_engine *engine, long ms)
     whole = kat_drive(engine, ms);
     kat_keep_resolvers(engine);
     kat_multi_collect(engine);
+    if (engine->broken)
+        kat_multi_break(engine);
     kat_sigpipe_release(&guard);
     engine->stepping = false;
     engine->stepped = kat_now();

@@ -109,14 +109,29 @@ void kat_driver_attach(kat_engine *engine)
     curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
 }
 
+void kat_driver_detach(kat_engine *engine)
+{
+    engine->driver.due = HUGE_VAL; /* its sockets have left the set when it closed them */
+}
+
+/* Has libcurl move what waits for a socket, or for the time. */
+static int act(kat_engine *engine, curl_socket_t fd, int mask)
+{
+    int running = 0;
+
+    if (curl_multi_socket_action(engine->multi, fd, mask, &running) != CURLM_OK)
+        engine->broken = true;
+    return running;
+}
+
 static void expire(kat_engine *engine)
 {
-    int running;
     long ms = -1;
+    int running;
 
     engine->driver.due = HUGE_VAL;
-    curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    if (engine->driver.due < HUGE_VAL || running == 0)
+    running = act(engine, CURL_SOCKET_TIMEOUT, 0);
+    if (engine->broken || engine->driver.due < HUGE_VAL || running == 0)
         return;
     /* libcurl names a time once only: one that we reached a hair too early
      * would be lost, so ask. */
@@ -128,7 +143,7 @@ static void expire(kat_engine *engine)
 static void serve(kat_engine *engine, const struct epoll_event *event)
 {
     kat_driver *driver = &engine->driver;
-    int fd = event->data.fd, mask = 0, running;
+    int fd = event->data.fd, mask = 0;
     uint64_t count;
 
     if (fd == driver->bell)
@@ -145,7 +160,7 @@ static void serve(kat_engine *engine, const struct epoll_event *event)
         mask |= CURL_CSELECT_OUT;
     if (event->events & (EPOLLERR | EPOLLHUP))
         mask |= CURL_CSELECT_ERR;
-    curl_multi_socket_action(engine->multi, fd, mask, &running);
+    act(engine, fd, mask);
 }
 
 bool kat_drive(kat_engine *engine, long ms)
@@ -167,11 +182,11 @@ bool kat_drive(kat_engine *engine, long ms)
         count = epoll_wait(driver->set, events, EVENTS, (int)ms);
         if (count < 0)
             whole = errno != EINTR;
-        for (i = 0; i < count; i++)
+        for (i = 0; i < count && !engine->broken; i++)
             serve(engine, &events[i]);
-        if (driver->due <= kat_now())
+        if (!engine->broken && driver->due <= kat_now())
             expire(engine);
-        if (driver->due > kat_now())
+        if (engine->broken || driver->due > kat_now())
             break;
         ms = 0;
     }

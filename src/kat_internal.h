@@ -84,6 +84,7 @@ struct kat_engine {
     bool guard_sigpipe;
     double stepped; /* when the last step ended */
     bool stepping;  /* a step is under way: another within it does nothing */
+    bool broken;    /* libcurl failed in the midst of its work: see kat_multi_break */
 };
 
 #define KAT_TOO_LARGE_TEXT "the answer is larger than maxResponseBytes allows"
@@ -91,7 +92,7 @@ struct kat_engine {
 /* kat_slot.c */
 kat_slot *kat_slot_take(kat_engine *engine);
 const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request *request);
-void kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca);
+bool kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca);
 void kat_slot_give(kat_engine *engine, kat_slot *slot);
 void kat_slot_free(kat_slot *slot);
 
@@ -114,6 +115,7 @@ void kat_op_orphan(kat_op *op);
 bool kat_multi_open(kat_engine *engine);
 void kat_multi_close(kat_engine *engine);
 void kat_multi_collect(kat_engine *engine);
+void kat_multi_break(kat_engine *engine);
 
 /* kat_cloexec.c: expect before libcurl may make a pair, and keep afterwards. */
 void kat_set_cloexec(int fd);
@@ -136,6 +138,7 @@ void kat_sigpipe_release(kat_sigpipe *guard);
 void kat_driver_init(kat_driver *driver);
 bool kat_driver_open(kat_engine *engine);   /* descriptors; may be called twice */
 void kat_driver_attach(kat_engine *engine); /* to the multi handle */
+void kat_driver_detach(kat_engine *engine); /* after it has gone */
 /* Closes descriptors; `inherited` by a forked child: the set is the parent's
  * as well, so nothing may be taken out of it. */
 void kat_driver_close(kat_engine *engine);

@@ -64,6 +64,25 @@ void kat_multi_close(kat_engine *engine)
     kat_sigpipe_release(&guard);
 }
 
+/* Libcurl that has run out of memory in the midst of its work may have lost
+ * sight of a socket or a timer, so that a transfer never ends; or it keeps a
+ * table that it has freed (7.88 then divides by zero at the next request). So
+ * what is in flight ends here, and the next request opens a new handle. */
+void kat_multi_break(kat_engine *engine)
+{
+    kat_op *op, *next;
+
+    engine->broken = false;
+    for (op = engine->ops; op; op = next) {
+        next = op->next;
+        if (op->state == KAT_ACTIVE)
+            kat_op_finish(op, CURLE_OUT_OF_MEMORY);
+    }
+    curl_multi_cleanup(engine->multi);
+    engine->multi = NULL;
+    kat_driver_detach(engine);
+}
+
 /* Takes note of every transfer that has ended. */
 void kat_multi_collect(kat_engine *engine)
 {

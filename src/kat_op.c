@@ -102,7 +102,8 @@ static bool try_bundle(kat_op *op, CURLcode code)
         return false;
     slot->tried = true;
     slot->error[0] = '\0';
-    kat_slot_use_bundle(slot, &engine->ca);
+    if (!kat_slot_use_bundle(slot, &engine->ca))
+        return false;
     curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, kat_to_ms(left));
     slot->added = curl_multi_add_handle(engine->multi, slot->easy) == CURLM_OK;
     return slot->added;
@@ -176,7 +177,8 @@ void kat_op_finish(kat_op *op, CURLcode code)
         slot->refusal = KAT_TOO_LARGE_TEXT;
     if (line_too_long(op, code)) {
         op->kind = KAT_TOO_LARGE;
-        slot->refusal = "the answer has a header line that is larger than libcurl takes";
+        slot->refusal = "the answer has a header line that is larger than libcurl takes, or it was "
+                        "out of memory";
     }
     if (op->kind != KAT_NONE && slot->error[0] == '\0' && !slot->refusal)
         slot->refusal = curl_easy_strerror(code);

@@ -33,13 +33,19 @@ void kat_driver_attach(kat_engine *engine)
     (void)engine;
 }
 
+void kat_driver_detach(kat_engine *engine)
+{
+    (void)engine;
+}
+
 bool kat_drive(kat_engine *engine, long ms)
 {
     int running, ready = 0;
 
     if (ms > 0)
         curl_multi_poll(engine->multi, NULL, 0, ms < SLICE_MS ? (int)ms : SLICE_MS, &ready);
-    curl_multi_perform(engine->multi, &running);
+    if (curl_multi_perform(engine->multi, &running) != CURLM_OK)
+        engine->broken = true;
     return ready > 0 || ms < SLICE_MS;
 }
 

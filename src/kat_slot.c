@@ -102,20 +102,22 @@ static void set_protocols(CURL *easy)
     curl_easy_setopt(easy, (CURLoption)181, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 }
 
-static void set_certificates(CURL *easy, const char *file, const char *path)
+/* libcurl copies texts, and where it cannot it falls back to its defaults: other
+ * certificates, another proxy. So these are the options to be checked. */
+static bool set_certificates(CURL *easy, const char *file, const char *path)
 {
-    curl_easy_setopt(easy, CURLOPT_CAINFO, file);
-    curl_easy_setopt(easy, CURLOPT_CAPATH, path);
+    return curl_easy_setopt(easy, CURLOPT_CAINFO, file) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CAPATH, path) == CURLE_OK;
 }
 
-void kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca)
+bool kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca)
 {
-    set_certificates(slot->easy, ca->fallback, NULL);
-    slot->bundle = true;
+    slot->bundle = set_certificates(slot->easy, ca->fallback, NULL);
+    return slot->bundle;
 }
 
-/* Options that hold for the handle's whole life. */
-static void set_constants(kat_engine *engine, kat_slot *slot)
+/* Options that hold for the handle's whole life. False when memory has run out. */
+static bool set_constants(kat_engine *engine, kat_slot *slot)
 {
     CURL *easy = slot->easy;
 
@@ -146,25 +148,24 @@ static void set_constants(kat_engine *engine, kat_slot *slot)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     set_protocols(easy);
-    if (!engine->ca.builtin)
-        set_certificates(easy, engine->ca.file, engine->ca.path);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* Without it a timeout or a close waits for the resolver's thread. An
      * older library answers that it does not know the option. */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
+    return engine->ca.builtin || set_certificates(easy, engine->ca.file, engine->ca.path);
 }
 
 /* Loopback never goes through a proxy; else what the user said, or the
  * environment. A proxy that was named goes for every host: no_proxy belongs
  * to the environment's. */
-static void set_proxy(kat_engine *engine, kat_slot *slot, bool direct)
+static bool set_proxy(kat_engine *engine, kat_slot *slot, bool direct)
 {
     const char *proxy = direct ? "" : engine->proxy;
 
-    curl_easy_setopt(slot->easy, CURLOPT_PROXY, proxy);
-    curl_easy_setopt(slot->easy, CURLOPT_NOPROXY, proxy ? "" : NULL);
     slot->direct = direct;
+    return curl_easy_setopt(slot->easy, CURLOPT_PROXY, proxy) == CURLE_OK &&
+           curl_easy_setopt(slot->easy, CURLOPT_NOPROXY, proxy ? "" : NULL) == CURLE_OK;
 }
 
 kat_slot *kat_slot_take(kat_engine *engine)
@@ -180,18 +181,17 @@ kat_slot *kat_slot_take(kat_engine *engine)
         if (!slot)
             return NULL;
         slot->easy = curl_easy_init();
-        if (!slot->easy) {
-            kat_free(slot);
-            return NULL;
-        }
-        set_constants(engine, slot);
-        set_proxy(engine, slot, false);
+        if (!slot->easy || !set_constants(engine, slot) || !set_proxy(engine, slot, false))
+            goto nomem;
     }
     slot->max_bytes = engine->max_bytes;
-    if (engine->bundle && !slot->bundle)
-        kat_slot_use_bundle(slot, &engine->ca);
+    if (engine->bundle && !slot->bundle && !kat_slot_use_bundle(slot, &engine->ca))
+        goto nomem;
     slot->tried = slot->bundle;
     return slot;
+nomem:
+    kat_slot_free(slot);
+    return NULL;
 }
 
 static CURLcode set_method(kat_slot *slot, const kat_request *request)
@@ -221,7 +221,8 @@ static CURLcode set_method(kat_slot *slot, const kat_request *request)
     return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, get ? NULL : request->method);
 }
 
-/* Tells a handle one request. NULL, or why it could not. */
+/* Tells a handle one request. NULL, or why it could not: the slot is then of no
+ * further use. */
 const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request *request)
 {
     CURL *easy = slot->easy;
@@ -243,8 +244,8 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, kat_to_ms(request->timeout));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kat_to_ms(request->connect_timeout));
-    if (slot->direct != request->direct)
-        set_proxy(engine, slot, request->direct);
+    if (slot->direct != request->direct && !set_proxy(engine, slot, request->direct))
+        return OUT_OF_MEMORY;
     return NULL;
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+static const char NO_MEMORY[] = "";
+
 bool kat_is_loopback(const char *host)
 {
     struct in_addr v4;
@@ -69,7 +71,36 @@ static const char *build(kat_base *base, const parts *p)
     return NULL;
 nomem:
     kat_buf_free(&out);
-    return "could not be read: out of memory";
+    return NO_MEMORY;
+}
+
+/* Takes a URL apart. What may be absent is then NULL; but where memory has run
+ * out, nothing may pass for absent: a lost port would name another server. */
+static CURLUcode read_parts(CURLU *handle, const char *url, parts *p)
+{
+    struct {
+        CURLUPart part;
+        char **text;
+        CURLUcode absent;
+    } wanted[] = {
+        {CURLUPART_SCHEME, &p->scheme, CURLUE_OK},
+        {CURLUPART_HOST, &p->host, CURLUE_OK},
+        {CURLUPART_PATH, &p->path, CURLUE_OK},
+        {CURLUPART_PORT, &p->port, CURLUE_NO_PORT},
+        {CURLUPART_USER, &p->user, CURLUE_NO_USER},
+        {CURLUPART_PASSWORD, &p->password, CURLUE_NO_PASSWORD},
+        {CURLUPART_QUERY, &p->query, CURLUE_NO_QUERY},
+        {CURLUPART_FRAGMENT, &p->fragment, CURLUE_NO_FRAGMENT},
+    };
+    CURLUcode code = curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+    size_t i;
+
+    for (i = 0; code == CURLUE_OK && i < sizeof wanted / sizeof *wanted; i++) {
+        code = curl_url_get(handle, wanted[i].part, wanted[i].text, 0);
+        if (code == wanted[i].absent)
+            code = CURLUE_OK;
+    }
+    return code;
 }
 
 static const char *check(const parts *p)
@@ -115,20 +146,18 @@ const char *kat_base_parse(kat_base *base, const char *url, size_t len)
         return problem;
     handle = curl_url();
     if (!handle)
-        return "could not be read: out of memory";
-    if (curl_url_set(handle, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
-        curl_url_get(handle, CURLUPART_SCHEME, &p.scheme, 0) == CURLUE_OK &&
-        curl_url_get(handle, CURLUPART_HOST, &p.host, 0) == CURLUE_OK &&
-        curl_url_get(handle, CURLUPART_PATH, &p.path, 0) == CURLUE_OK) {
-        /* These may be absent, which is not an error. */
-        curl_url_get(handle, CURLUPART_PORT, &p.port, 0);
-        curl_url_get(handle, CURLUPART_USER, &p.user, 0);
-        curl_url_get(handle, CURLUPART_PASSWORD, &p.password, 0);
-        curl_url_get(handle, CURLUPART_QUERY, &p.query, 0);
-        curl_url_get(handle, CURLUPART_FRAGMENT, &p.fragment, 0);
+        return NO_MEMORY;
+    switch (read_parts(handle, url, &p)) {
+    case CURLUE_OK:
         problem = check(&p);
         if (!problem)
             problem = build(base, &p);
+        break;
+    case CURLUE_OUT_OF_MEMORY:
+        problem = NO_MEMORY;
+        break;
+    default:
+        break;
     }
     free_parts(&p);
     curl_url_cleanup(handle);

@@ -14,9 +14,10 @@ typedef struct kat_base {
     bool tls;
 } kat_base;
 
-/* Reads a base URL. NULL when it is good; else what is wrong with it, as the
- * end of a sentence ("must not …"), which never quotes the URL: it might hold
- * a password. `base` must be zero-filled and is freed with kat_base_free. */
+/* Reads a base URL. NULL when it is good, "" when memory has run out; else what
+ * is wrong with it, as the end of a sentence ("must not …"), which never quotes
+ * the URL: it might hold a password. `base` must be zero-filled and is freed
+ * with kat_base_free. */
 const char *kat_base_parse(kat_base *base, const char *url, size_t len);
 void kat_base_free(kat_base *base);
 

@@ -26,7 +26,8 @@ void lkat_pushbox(lua_State *L, kat_buf *box)
 
 int lkat_nomem(lua_State *L)
 {
-    return luaL_error(L, "not enough memory");
+    lua_pushliteral(L, "not enough memory"); /* luaL_error would name a line */
+    return lua_error(L);
 }
 
 void lkat_setfuncs(lua_State *L, const luaL_Reg *functions)

@@ -149,9 +149,14 @@ static int decode(lua_State *L)
 
 void lkat_open_json(lua_State *L)
 {
+    int status;
+
     lua_getglobal(L, "require");
     lua_pushliteral(L, "cjson");
-    if (lua_pcall(L, 1, 1, 0) != 0)
+    status = lua_pcall(L, 1, 1, 0);
+    if (status == LUA_ERRMEM)
+        lua_error(L);
+    if (status != 0)
         luaL_error(L,
                    "kataven needs the module 'cjson' for this Lua "
                    "(lua-cjson: apt-get install lua-cjson, or luarocks install lua-cjson; "

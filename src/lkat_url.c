@@ -20,6 +20,8 @@ static int base(lua_State *L)
     luaL_getmetatable(L, TYPE);
     lua_setmetatable(L, -2);
     problem = kat_base_parse(b, url, len);
+    if (problem && !*problem)
+        return lkat_nomem(L);
     if (problem) {
         lua_pushnil(L);
         lua_pushstring(L, problem);

@@ -413,18 +413,27 @@ function call.run(client, spec, options, headerSets, retry)
     }
     self.deadlineAt = self.deadline and self.began + self.deadline or math.huge
     local problem = settle(self)
-    if not self.cancel then
-        local value, result = run(self, problem)
-        self.turn:leave()
-        return value, result
+    if self.cancel then
+        self.wake = function()
+            self.turn:poke()
+        end
+        canceller.register(self.cancel, self)
     end
-    self.wake = function()
-        self.turn:poke()
+    local fine, value, result = true, nil, nil
+    if self.wait == core.wait and client.transport == client.curl then
+        -- Nothing yields in there. Should it raise, since memory has run out, the
+        -- turn is given back at once: the next call might block until its lease ends.
+        fine, value, result = pcall(run, self, problem)
+    else
+        value, result = run(self, problem)
     end
-    canceller.register(self.cancel, self)
-    local value, result = run(self, problem)
-    canceller.unregister(self.cancel, self)
+    if self.cancel then
+        canceller.unregister(self.cancel, self)
+    end
     self.turn:leave()
+    if not fine then
+        error(value, 0)
+    end
     return value, result
 end
 
