@@ -268,7 +268,7 @@ describe("client:parallel", function()
             return client
         end
 
-        it("makes hundreds of calls, maxConcurrent in flight, each with its own answer", function()
+        it("makes hundreds of calls, maxConcurrent in flight, each with its own answer #speed", function()
             hub:reset()
             local client, tasks = clientOf(hub), {}
             for index = 1, 300 do

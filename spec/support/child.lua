@@ -51,6 +51,7 @@ function child.run(script, environment, launcher)
         words[#words + 1] = name .. "=" .. quote(value)
     end
     words[#words + 1] = launcher and quote(launcher)
+    words[#words + 1] = os.getenv "SPEC_UNDER" -- what run.sh was told to run it under
     words[#words + 1] = quote(child.interpreter()) .. " " .. quote(path) .. " 2>" .. quote(errors)
 
     local pipe = io.popen(table.concat(words, " "), "r")
