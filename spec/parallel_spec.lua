@@ -292,7 +292,7 @@ describe("client:parallel", function()
             client:close()
         end)
 
-        it("waits without work", function()
+        it("waits without work #speed", function()
             tcp:script { default = { { read = "request" }, { stall = 0.5 }, { send = EMPTY } } }
             local client, used = clientOf(tcp), os.clock()
             client:parallel(lists(client, 5))

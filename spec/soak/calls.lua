@@ -121,8 +121,8 @@ local function newTally()
     function tally.add(fault, kind, outcome, wanted)
         tally.ends[outcome] = (tally.ends[outcome] or 0) + 1
         if outcome ~= wanted and #tally.wrong < 10 then
-            tally.wrong[#tally.wrong + 1] = ("%s %s gave %s, not %s"):format(kind, fault and fault[1] or "without a fault",
-                outcome, tostring(wanted))
+            tally.wrong[#tally.wrong + 1] = ("%s %s gave %s, not %s"):format(kind,
+                fault and fault[1] or "without a fault", outcome, tostring(wanted))
         end
     end
 

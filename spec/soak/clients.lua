@@ -12,7 +12,8 @@ local COLLECT_EVERY = 100
 
 local function new(origin)
     return kataven.new {
-        apiKey = "sk_live_soak_1", baseUrl = origin, timeout = 30, retry = false, wait = function() coroutine.yield() end,
+        apiKey = "sk_live_soak_1", baseUrl = origin, timeout = 30, retry = false,
+        wait = function() coroutine.yield() end,
     }
 end
 
