@@ -1,6 +1,6 @@
 -- The core's own copies of the API key are gone from memory as soon as the client is closed, whatever becomes of its
--- objects. In those copies it stands behind the header's name and before a NUL byte: it does so neither in Lua's strings
--- nor in what libcurl sends, both of which may keep it.
+-- objects. In those copies it stands behind the header's name and before a NUL byte: it does so neither in Lua's
+-- strings nor in what libcurl sends, both of which may keep it.
 
 local build = require "spec.support.build"
 local child = require "spec.support.child"
