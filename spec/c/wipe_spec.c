@@ -3,6 +3,7 @@
  * left. libcurl allocates through the same seam here, so that the lists that it makes for us count
  * too. */
 #include <malloc.h>
+#include <sys/uio.h>
 
 #include "fixture.h"
 
@@ -18,12 +19,20 @@ static void *blocks[MOST];
 static size_t block_count;
 static int dirty, libcurl_dirty; /* blocks given back with a secret in them */
 
+/* Looks at a copy that the system made: valgrind would complain of the search, since what
+ * pads a structure was never written. */
 static bool has_secret(const void *block)
 {
     size_t size = malloc_usable_size((void *)(uintptr_t)block);
+    struct iovec from = {(void *)(uintptr_t)block, size}, to = {malloc(size), size};
+    bool found;
 
-    return memmem(block, size, TOKEN, strlen(TOKEN)) ||
-           memmem(block, size, PASSWORD, strlen(PASSWORD));
+    if (!to.iov_base || process_vm_readv(getpid(), &to, 1, &from, 1, 0) != (ssize_t)size)
+        abort();
+    found = memmem(to.iov_base, size, TOKEN, strlen(TOKEN)) ||
+            memmem(to.iov_base, size, PASSWORD, strlen(PASSWORD));
+    free(to.iov_base);
+    return found;
 }
 
 static void out(void *block)

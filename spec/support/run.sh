@@ -6,9 +6,9 @@
 # without a test or one that ends before its plan counts as a failure. The last line is `N passed, N failed`.
 #
 # SPEC_UNDER is a command that every file is run under, and every Lua that a spec starts through child.lua. SPEC_FLAGS
-# are for busted. SPEC_REPORTS is a directory, into which a sanitizer or valgrind
-# writes what it finds, also in the processes that a spec starts: whatever is in it after a file is a failure of that
-# file, however its tests went.
+# are for busted. With SPEC_COLLECTOR=hard Lua's collector never rests. SPEC_REPORTS is a directory, into which a
+# sanitizer or valgrind writes what it finds, also in the processes that a spec starts: whatever is in it after a file
+# is a failure of that file, however its tests went.
 set -u
 
 lua=${LUA_BIN:-lua}
@@ -122,6 +122,11 @@ local _, problem = loadfile(arg[#arg])
 if problem then
 	io.stderr:write(problem, "\n")
 	os.exit(1)
+end
+if os.getenv "SPEC_COLLECTOR" == "hard" then
+	pcall(collectgarbage, "incremental")
+	collectgarbage("setpause", 0)
+	collectgarbage("setstepmul", 1000)
 end
 require "busted.runner" { standalone = false }
 LUA
