@@ -74,8 +74,8 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all static embed-examples test demo hub sanitize torture fuzz fuzz-long lint format install install-static \
-	uninstall clean deps deps-demo deps-test deps-fuzz deps-lint env
+.PHONY: all static embed-examples test demo hub sanitize gcstress valgrind tsan torture fuzz fuzz-long soak check \
+	build-specs lint format install install-static uninstall clean deps deps-demo deps-test deps-check deps-fuzz deps-lint env
 .DELETE_ON_ERROR:
 
 all: $(CORE)
@@ -154,6 +154,8 @@ deps-test:
 	@$(DEPS) test $(LUA)
 deps-fuzz:
 	@FUZZ_CC="$(FUZZ_CC)" $(DEPS) fuzz $(LUA)
+deps-check:
+	@$(DEPS) check $(LUA)
 deps-lint:
 	@$(DEPS) lint $(LUA)
 
@@ -174,16 +176,62 @@ env:
 test: deps-test
 	@$(MAKE) --no-print-directory run-specs
 
+# What `make test` runs, so that several that share it may run side by side.
+build-specs: $(CORE) $(C_BINARIES) $(BUILD)/soak/server
+
 .PHONY: run-specs
 run-specs: $(CORE) $(C_BINARIES)
 	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) LUA_PC=$(LUA_PC) DRIVER=$(DRIVER) CORE=$(CORE) WERROR=$(WERROR) \
 		CJSON_LIBS="$(CJSON_LIBS)" spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
 
-# The C specs, and the fuzz targets over their corpus, once more, with the
-# compiler's own checks on memory and undefined behaviour.
-sanitize: deps-test
-	@$(MAKE) --no-print-directory run-specs BUILD=$(BUILD)-sanitize SPECS="$(sort $(wildcard spec/c/*_spec.c spec/fuzz/*_fuzz.c))" \
-		CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+# The specs once more, with the compiler's own checks on memory and undefined behaviour, and what nobody freed. The
+# interpreter has to have the runtime from the start, so it is one of ours; LuaJIT brings its own memory, which the
+# runtime knows nothing of. Left out is what builds the library anew, without the checks: there is nothing to be seen.
+# And nginx would have to be built with the runtime.
+SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua)
+NGINX = $(wildcard spec/nginx_*spec.lua)
+# Where a spec's processes leave what was found, see run.sh.
+REPORTS = $(CURDIR)/$(BUILD)/reports
+
+sanitize: deps-check
+	@[ $(LUA) != luajit ] || { echo "make sanitize: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
+	@$(MAKE) --no-print-directory run-sanitized BUILD=$(BUILD)-sanitize CFLAGS="$(SANITIZED)" \
+		LUA_BIN="$(CURDIR)/$(BUILD)-sanitize/lua" SPECS="$(filter-out $(REBUILT) $(NGINX),$(SPECS))"
+
+# The same with a collector that never rests, for what lives in the core and is used from Lua. Specs that count what the
+# collector has done, or take time, are not among them: each line of Lua takes some twenty times as long.
+HARD = $(patsubst %,spec/%_spec.lua,canceller close tls transport transport_conformance wait)
+gcstress:
+	@SPEC_COLLECTOR=hard $(MAKE) --no-print-directory sanitize SPECS="$(HARD)"
+
+.PHONY: run-sanitized
+run-sanitized: $(BUILD)/lua
+	@ASAN_OPTIONS="log_path=$(REPORTS)/report:detect_stack_use_after_return=1:strict_string_checks=1:verify_asan_link_order=0" \
+		UBSAN_OPTIONS="log_path=$(REPORTS)/report:print_stacktrace=1" \
+		SPEC_REPORTS="$(REPORTS)" $(MAKE) --no-print-directory run-specs
+
+$(BUILD)/lua: spec/support/lua.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=c99 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) $(LUA_CFLAGS) -o $@ $< $(LUA_LIBS)
+
+# And under valgrind, which sees what libcurl and Lua do as well. Left out, besides the above: what hardly gets to the
+# C core and takes long (cassette_secrets), and what tests the servers of the specs, the documents or busted's helper.
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted cassette_secrets hub servers tcp_server testing_guide)
+
+valgrind: deps-check
+	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
+	@SPEC_UNDER="$(VALGRIND)" SPEC_REPORTS="$(REPORTS)" SPEC_FLAGS=--exclude-tags=speed \
+		$(MAKE) --no-print-directory run-specs SPECS="$(filter-out $(REBUILT) $(NGINX) $(OTHERS),$(SPECS))"
+
+# Eight threads with a Lua each, under the thread sanitizer.
+TSAN_CALLS ?= 250
+tsan: deps-check
+	@$(MAKE) --no-print-directory embed-examples BUILD=$(BUILD)-tsan CFLAGS="-O1 -g -fsanitize=thread"
+	@spec/support/tsan.sh $(BUILD)-tsan/examples/threads $(TSAN_CALLS)
 
 # Each fuzz target for FUZZ_SECONDS, from its corpus on, with libFuzzer, which comes
 # with clang. FUZZ picks some: make fuzz FUZZ="json url".
@@ -221,7 +269,23 @@ $(TORTURE): $(TORTURE_SOURCES) $(wildcard spec/torture/*.h) spec/c/server.h $(ST
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) -Isrc -Isrc/static $(LUA_CFLAGS) $(CURL_CFLAGS) -o $@ \
 		-Wl,--wrap=malloc,--wrap=realloc,--wrap=free $(TORTURE_SOURCES) $(STATIC) $(CJSON_LIBS) $(LUA_LIBS) $(SYSTEM_LIBS)
 
-C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] spec/torture/*.[ch] examples/embed/*.c)
+# Very many calls and clients; memory and descriptors must end where they were. CI takes fewer.
+soak: deps-test
+	@$(MAKE) --no-print-directory $(CORE) $(BUILD)/soak/server
+	@$(RUN_ENV) SOAK_CALLS=$(SOAK_CALLS) SOAK_CLIENTS=$(SOAK_CLIENTS) \
+		$(LUA_BIN) spec/soak/soak.lua $(BUILD)/soak/server
+
+$(BUILD)/soak/%: spec/soak/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=c99 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $<
+
+# All of it but the long fuzzing, in less than 15 minutes on two cores.
+check:
+	@.ci/run check
+
+C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] spec/torture/*.[ch] spec/soak/*.c spec/support/*.c \
+	examples/embed/*.c)
 
 lint: deps-lint
 	clang-format --dry-run --Werror $(C_FILES)

@@ -562,7 +562,7 @@ describe("kataven.cassette", function()
         end)
     end)
 
-    it("answers fast in a long file", function()
+    it("answers fast in a long file #speed", function()
         local list = {}
         for i = 1, 3000 do
             list[i] = interaction("PATCH", KEYS .. "/k", tostring(i), ([[,"json":{"name":"n%d"}]]):format(i))

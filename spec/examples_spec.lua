@@ -84,7 +84,7 @@ describe("examples/", function()
         assert.matches("%.example\tpk_live_", output)
     end)
 
-    it("frames.lua starts calls in one frame and ends them in another, and no frame waits", function()
+    it("frames.lua starts calls in one frame and ends them in another, and no frame waits #speed", function()
         -- The list is refused, and is to be tried again long after its scene is over.
         hub:next { { n = 1, delay = 0 }, { n = 1, status = 429, headers = { ["Retry-After"] = "20" }, body = "busy" } }
         local output, errors = run "frames"

@@ -290,7 +290,7 @@ describe("client:parallel", function()
             return client
         end
 
-        it("makes hundreds of calls, maxConcurrent in flight, each with its own answer", function()
+        it("makes hundreds of calls, maxConcurrent in flight, each with its own answer #speed", function()
             hub:reset()
             local client, tasks = clientOf(hub), {}
             for index = 1, 300 do
@@ -314,7 +314,7 @@ describe("client:parallel", function()
             client:close()
         end)
 
-        it("waits without work", function()
+        it("waits without work #speed", function()
             tcp:script { default = { { read = "request" }, { stall = 0.5 }, { send = EMPTY } } }
             local client, used = clientOf(tcp), os.clock()
             client:parallel(lists(client, 5))

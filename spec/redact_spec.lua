@@ -24,6 +24,10 @@ describe("kataven.redact", function()
             hides("50% of " .. TOKEN .. "\\", "50% of [redacted]\\")
         end)
 
+        it("hides it in lower case, as a header's name has it", function()
+            hides("x-" .. TOKEN:lower(), "x-[redacted]")
+        end)
+
         it("hides it percent-encoded, whatever is encoded and in either case", function()
             local function encode(pattern, format)
                 return (TOKEN:gsub(pattern, function(c)

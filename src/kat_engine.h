@@ -45,7 +45,10 @@ typedef struct kat_lines kat_lines;
 kat_lines *kat_lines_new(void);
 /* Adds "Name: value"; false when memory has run out. */
 bool kat_lines_add(kat_lines *lines, const char *name, const char *value);
-/* Drops a reference; the last one wipes the lines, which hold the token. */
+/* Makes every line empty, whoever still refers to them: the lines hold the
+ * token. To be called once no request goes out with them any more. */
+void kat_lines_wipe(kat_lines *lines);
+/* Drops a reference; the last one wipes the lines and frees them. */
 void kat_lines_unref(kat_lines *lines);
 
 typedef struct kat_request {

@@ -25,8 +25,11 @@ bool kat_lines_add(kat_lines *lines, const char *name, const char *value)
     kat_buf line = {0};
     struct curl_slist *node = NULL;
 
-    /* "Name:" would take a header away; an empty one is written "Name;". */
-    if (kat_buf_puts(&line, name) &&
+    /* At its full size from the start: a buffer that grows leaves a copy
+     * behind, and the value may be the token. "Name:" would take a header
+     * away; an empty one is written "Name;". */
+    if (kat_buf_reserve(&line, strlen(name) + (value ? strlen(value) : 0) + 3) &&
+        kat_buf_puts(&line, name) &&
         kat_buf_puts(&line, !value   ? ":"
                             : *value ? ": "
                                      : ";") &&
@@ -45,14 +48,19 @@ bool kat_lines_add(kat_lines *lines, const char *name, const char *value)
     return true;
 }
 
-void kat_lines_unref(kat_lines *lines)
+void kat_lines_wipe(kat_lines *lines)
 {
     struct curl_slist *node;
 
-    if (!lines || --lines->refs > 0)
-        return;
     for (node = lines->list; node; node = node->next)
         kat_wipe(node->data, strlen(node->data));
+}
+
+void kat_lines_unref(kat_lines *lines)
+{
+    if (!lines || --lines->refs > 0)
+        return;
+    kat_lines_wipe(lines);
     curl_slist_free_all(lines->list);
     kat_free(lines);
 }

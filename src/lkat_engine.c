@@ -128,6 +128,7 @@ static int engine_prepare(lua_State *L)
     return 1;
 }
 
+/* __gc and __close. Does not raise. */
 static int lines_gc(lua_State *L)
 {
     lines_box *box = luaL_checkudata(L, 1, LINES);
@@ -135,6 +136,18 @@ static int lines_gc(lua_State *L)
     kat_lines_unref(box->lines);
     box->lines = NULL;
     return 0;
+}
+
+/* close(): the same at once, to be called after the engine was closed. Where
+ * an attempt that a fork left behind, or an answer that is being read, still
+ * refers to the lines, they are empty. Idempotent; does not raise. */
+static int lines_close(lua_State *L)
+{
+    lines_box *box = luaL_checkudata(L, 1, LINES);
+
+    if (box->lines)
+        kat_lines_wipe(box->lines);
+    return lines_gc(L);
 }
 
 /* lines{name, value, name, value, …} */
@@ -169,10 +182,11 @@ void lkat_open_engine(lua_State *L)
                                        {"step", engine_step},    {"poll", engine_poll},
                                        {"news", engine_news},    {"prepare", engine_prepare},
                                        {"close", engine_close},  {NULL, NULL}};
+    static const luaL_Reg lines[] = {{"close", lines_close}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"engine", engine_new}, {"lines", lines_new}, {NULL, NULL}};
 
     lkat_newtype(L, ENGINE, methods, engine_close);
-    lkat_newtype(L, LINES, NULL, lines_gc);
+    lkat_newtype(L, LINES, lines, lines_gc);
     lkat_setfuncs(L, functions);
 }

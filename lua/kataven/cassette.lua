@@ -149,6 +149,8 @@ function cassette.try(path, options)
         problem = "call it with a dot: kataven.cassette.open(path, options)"
     elseif type(path) ~= "string" or path == "" then
         problem = "path must be the name of a cassette file, got " .. check.describe(path)
+    elseif check.looksSecret(path) then
+        problem = "path must be the name of a cassette file, and this one holds a credential (not shown)"
     else
         settings, problem = optionsOf(options)
     end

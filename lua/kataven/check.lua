@@ -2,6 +2,8 @@
 --- string that names the field, what it got and what it wants, and the public
 --- function that found it raises it at its caller's line.
 
+local redact = require "kataven.redact"
+
 local check = {}
 
 local LONGEST_SHOWN = 40
@@ -20,11 +22,16 @@ function check.kind(value)
     return "a " .. kind
 end
 
--- Whether a text holds a key or begins like a JWT: a credential that was given
--- to the wrong option must not end up in a message.
-local function looksSecret(text)
-    return text:find("k_live_", 1, true) or text:find("^%s*eyJ")
+--- Whether a text holds a key, in Base64 too, or a JWT: a credential that was
+--- given to the wrong option must not end up in a message.
+---@param text string
+---@return boolean
+function check.looksSecret(text)
+    return text:find("k_live_", 1, true) ~= nil or text:find "^%s*eyJ" ~= nil
+        or text:find "%f[%w]eyJ[%w_-]+%." ~= nil or redact.keys(text) ~= text
 end
+
+local looksSecret = check.looksSecret
 
 --- A value as it reads in a sentence, its contents included where they are
 --- short: `a number (25)`, `a string ("abc")`. Shows no credential.

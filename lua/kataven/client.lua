@@ -133,6 +133,9 @@ local function close(inside)
         -- open and readable; the last of them closes it.
         inside.engine:close(true)
     end
+    if inside.curl then
+        inside.curl:forget()
+    end
 end
 
 local client = {}

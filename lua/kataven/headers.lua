@@ -31,9 +31,9 @@ function headers.problem(given)
         elseif OURS[name:lower()] then
             return ("headers may not set %s: %s"):format(name, OURS[name:lower()])
         elseif type(value) ~= "string" then
-            return ("headers[%q] must be a string, got %s"):format(name, check.kind(value))
+            return ("headers[%s] must be a string, got %s"):format(check.name(name), check.kind(value))
         elseif check.hasControl(value) then
-            return ("headers[%q] holds a control character"):format(name)
+            return ("headers[%s] holds a control character"):format(check.name(name))
         end
     end
     return nil

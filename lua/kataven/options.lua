@@ -254,6 +254,9 @@ function options.client(given)
     if problem then
         return nil, problem
     end
+    if check.looksSecret(o.baseUrl) then
+        return nil, "baseUrl holds a credential (not shown); pass it as apiKey, and the Hub's address as baseUrl"
+    end
     local base, about = core.base(o.baseUrl)
     if not base then
         return nil, "baseUrl " .. about

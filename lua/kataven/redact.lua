@@ -189,9 +189,15 @@ local function stableBase64(token, before)
     return text:sub(first, last)
 end
 
--- All forms to look for, each once.
+-- All forms to look for, each once. In lower case it stands where a server made
+-- a header's name of it.
 local function formsOf(token)
     local forms, seen = { token }, { [token] = true }
+
+    if token:lower() ~= token then
+        seen[token:lower()] = true
+        forms[#forms + 1] = token:lower()
+    end
 
     for before = 0, 2 do
         local standard = stableBase64(token, before)
@@ -212,7 +218,7 @@ end
 ---@class kataven.Redactor
 ---@field text fun(self: kataven.Redactor, text: string): string the text without the secret
 
---- A redactor for one token: plain, percent-encoded, with JSON escapes, and
+--- A redactor for one token: plain, in lower case, percent-encoded, with JSON escapes, and
 --- Base64 at each alignment in both alphabets (from about seven bytes on).
 --- Without a token (nil or "") it changes nothing.
 ---@param token string|nil

@@ -49,6 +49,14 @@ function transport.new(engine, options)
     }, Curl)
 end
 
+--- Overwrites what was prepared with the token, once its engine is closed.
+function Curl:forget()
+    for set, lines in pairs(self.lines) do
+        lines:close()
+        self.lines[set] = nil
+    end
+end
+
 local function linesFor(self, set)
     local lines = self.lines[set]
     if not lines then

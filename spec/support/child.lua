@@ -101,6 +101,11 @@ function child.start(script, options)
     for _, word in ipairs(type(launcher) == "table" and launcher or { launcher }) do
         words[#words + 1] = quote(word)
     end
+    -- What run.sh was told to run it under; valgrind once is enough.
+    local under = not options.program and os.getenv "SPEC_UNDER"
+    if under and not words[#words]:find "valgrind" then
+        words[#words + 1] = under
+    end
     words[#words + 1] = quote(options.program or child.interpreter())
     words[#words + 1] = quote(self.path)
     words[#words + 1] = "2>" .. quote(self.errors) .. '; echo "=$?"'

@@ -4,10 +4,17 @@
 # The Makefile calls it at the root of the repository, with LUA_BIN, CORE, LUA_PATH and LUA_CPATH set. A file that
 # fails is shown whole but for what passed; V=1 shows everything. A crash, a file that runs into the time limit, one
 # without a test or one that ends before its plan counts as a failure. The last line is `N passed, N failed`.
+#
+# SPEC_UNDER is a command that every file is run under, and every Lua that a spec starts through child.lua. SPEC_FLAGS
+# are for busted. With SPEC_COLLECTOR=hard Lua's collector never rests. SPEC_REPORTS is a directory, into which a
+# sanitizer or valgrind writes what it finds, also in the processes that a spec starts: whatever is in it after a file
+# is a failure of that file, however its tests went.
 set -u
 
 lua=${LUA_BIN:-lua}
 limit=${SPEC_TIMEOUT:-300}
+under=${SPEC_UNDER:-}
+reports=${SPEC_REPORTS:-}
 
 # What could lead a spec astray: proxies, certificates, this project's own variables, the calling make's, and CI,
 # which a cassette goes by. A spec sets what it wants.
@@ -17,8 +24,8 @@ unset CI MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS LUA_INIT
 for name in $(env | sed -n -e 's/^\(KATAVEN_[A-Za-z0-9_]*\)=.*/\1/p' -e 's/^\(LUA_[A-Z]*_5_[0-9]\)=.*/\1/p'); do
 	unset "$name"
 done
-LC_ALL=C.UTF-8
-export LC_ALL
+LC_ALL=C.UTF-8 CMOCKA_MESSAGE_OUTPUT=TAP
+export LC_ALL CMOCKA_MESSAGE_OUTPUT
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -56,9 +63,10 @@ one() {
 	name=$1
 	shift
 	rm -f "$work/counts" "$work/last"
+	[ -z "$reports" ] || { rm -rf "$reports" && mkdir -p "$reports"; }
 	started=$(date +%s)
 	# shellcheck disable=SC2086
-	$limited "$@" >"$work/out" 2>"$work/err" </dev/null
+	$limited $under "$@" >"$work/out" 2>"$work/err" </dev/null
 	code=$?
 	read_tap >"$work/shown"
 	read -r p f s plan <"$work/counts"
@@ -78,6 +86,11 @@ one() {
 		trouble="exit code $code"
 	fi
 	[ -z "$trouble" ] || f=$((f + 1))
+	found=$([ -z "$reports" ] || find "$reports" -type f -size +0)
+	if [ -n "$found" ]; then
+		trouble="${trouble:+$trouble; }reported from beneath, see below"
+		f=$((f + 1))
+	fi
 	spent=$(($(date +%s) - started))
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 
@@ -94,10 +107,12 @@ one() {
 		cat "$work/shown"
 	fi
 	sed 's/^/    /' "$work/err"
+	# shellcheck disable=SC2086
+	[ -z "$found" ] || cat $found | head -n 200 | sed 's/^/    /'
 }
 
 for program in ${1:-}; do
-	one "$program" env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
+	one "$program" "$program"
 done
 
 # Not busted's own script: what LuaRocks installs under that name is a shell script with a Lua of its choice. And
@@ -108,10 +123,16 @@ if problem then
 	io.stderr:write(problem, "\n")
 	os.exit(1)
 end
+if os.getenv "SPEC_COLLECTOR" == "hard" then
+	pcall(collectgarbage, "incremental")
+	collectgarbage("setpause", 0)
+	collectgarbage("setstepmul", 1000)
+end
 require "busted.runner" { standalone = false }
 LUA
 for spec in ${2:-}; do
-	one "$spec" "$lua" "$work/busted.lua" -v -o TAP "$spec"
+	# shellcheck disable=SC2086
+	one "$spec" "$lua" "$work/busted.lua" -v -o TAP ${SPEC_FLAGS:-} "$spec"
 done
 
 echo "$passed passed, $failed failed$([ "$skipped" = 0 ] || echo ", $skipped skipped")"

@@ -40,7 +40,8 @@ local function modeOf(given)
     end
     local override = environment "KATAVEN_CASSETTE_MODE"
     if override and not MODES[override] then
-        return nil, ("the environment variable KATAVEN_CASSETTE_MODE %s, got %q"):format(MODE_WANTED, override)
+        return nil, ("the environment variable KATAVEN_CASSETTE_MODE %s, got %s"):format(MODE_WANTED,
+            check.name(override))
     end
     return override or given or "replay", false
 end
