@@ -106,6 +106,7 @@ build = {
     ["kataven.request"] = "lua/kataven/request.lua",
     ["kataven.transport"] = "lua/kataven/transport.lua",
     ["kataven.version"] = "lua/kataven/version.lua",
+    ["kataven.waiting"] = "lua/kataven/waiting.lua",
     ["kataven.widget_keys"] = "lua/kataven/widget_keys.lua",
   },
 }

@@ -5,18 +5,11 @@ local canceller = require "kataven.canceller"
 local core = require "kataven.core"
 local errors = require "kataven.errors"
 local failures = require "kataven.failures"
-local host = require "kataven.host"
+local waiting = require "kataven.waiting"
+
+local stopped, wait, bell = waiting.stopped, waiting.wait, waiting.bell
 
 local call = {}
-
--- A pause between looks at the queue, for hosts that cannot be woken.
-local PAUSE_FIRST, PAUSE_GROWTH, PAUSE_LONGEST = 0.001, 1.5, 0.010
-local SHORTEST_WAIT = 0.001
--- The longest that a host is blocked without a look at its hooks: a signal that
--- comes just before a wait does not break it.
-local STRETCH = 1
--- What a sum of waits may miss its end by, in floating point.
-local ROUNDING = 1e-6
 
 local SAFE = { GET = true, HEAD = true, OPTIONS = true }
 
@@ -26,86 +19,6 @@ local function logEvent(self, event)
         event.method, event.path, event.attempt = self.method, self.client.redactor:text(self.path), self.attempts
         pcall(log, event)
     end
-end
-
--- Why the call must end, if it must.
-local function stopped(self)
-    if self.client.closed then
-        return "ClosedError"
-    elseif self.cancel and self.cancel.cancelled then
-        return "CancelledError"
-    end
-end
-
---- Frees a client's engine, once nobody waits on its descriptor any more.
----@param client table a client's inside
-function call.freeEngine(client)
-    if client.fd and client.host.forget then
-        client.host.forget(client.fd)
-    end
-    client.fd = nil
-    client.engine:close()
-end
-
---- Lets the host wait. Never within pcall: PUC Lua 5.1 cannot yield across it.
----@param self table a call, or a crew of client:parallel's
----@param seconds number
----@param fd? integer
----@return boolean stop the call must end
-local function wait(self, seconds, fd)
-    local client = self.client
-    client.waits = client.waits + 1
-    client.fd = fd or client.fd
-    self.wait(seconds < SHORTEST_WAIT and SHORTEST_WAIT or seconds, fd)
-    client.waits = client.waits - 1
-    if client.closed and client.waits == 0 then
-        call.freeEngine(client) -- whoever had to hear of it has
-    end
-    if not stopped(self) then
-        return false
-    elseif self.turn then
-        self.turn:look() -- a transport that goes on all the same must not keep the descriptor readable
-    end
-    return true
-end
-
---- The descriptor to wait on where it is the queue or a back-off that is waited
---- for; a host that is blocked cannot be woken by it, and a crew needs none.
----@param self table a call, or a crew of client:parallel's
----@param seconds number
----@return integer? fd
-local function bell(self, seconds)
-    local client = self.client
-    if self.crew or client.ownClock or self.wait == core.wait then
-        return nil
-    end
-    return client.engine:prepare(seconds)
-end
-
-call.wait, call.bell = wait, bell
-
--- Waits until a time, or until the call must end: true then.
-local function waitUntil(self, time)
-    local client = self.client
-    if stopped(self) then
-        return true
-    end
-    while time - client.now() > ROUNDING do
-        local seconds = time - client.now()
-        if self.wait == core.wait and seconds > STRETCH then
-            seconds = STRETCH
-        end
-        self.resting = true
-        local stop = wait(self, seconds, bell(self, seconds))
-        self.resting = false
-        if stop then
-            return true
-        end
-        self.turn:look()
-        -- The descriptor may have called for a step on another's behalf.
-        client.engine:step()
-    end
-    return stopped(self) ~= nil
 end
 
 -- A call whose transport or wait raised, or whose coroutine was dropped, is out
@@ -123,7 +36,7 @@ end
 
 -- Takes a turn in the queue. Gives an error when the call must end first.
 local function takeTurn(self)
-    local client, pause = self.client, PAUSE_FIRST
+    local client, pause = self.client, waiting.PAUSE_FIRST
     -- A lease that outlives the attempt: it only ends a turn whose call was
     -- dropped without a trace.
     while true do
@@ -148,7 +61,7 @@ local function takeTurn(self)
         end
         client.engine:step()
         nudgeCollector(self.turn)
-        pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
+        pause = waiting.longer(pause)
     end
 end
 
@@ -289,8 +202,8 @@ local function attempt(self)
 end
 
 local function run(self, problem)
-    if self.probes and not problem and not self.safe and not stopped(self) then
-        wait(self, SHORTEST_WAIT, bell(self, SHORTEST_WAIT))
+    if not problem and not self.safe then
+        waiting.probe(self)
     end
     while true do
         local reason = stopped(self)
@@ -309,7 +222,7 @@ local function run(self, problem)
             return value, result
         end
         logEvent(self, { event = "retry", delay = delay, status = result.status, error = tostring(result) })
-        if waitUntil(self, self.client.now() + delay) then
+        if waiting.untilTime(self, self.client.now() + delay) then
             return nil, failures.new(self, stopped(self),
                 "ended while it waited to try again, after " .. tostring(result), { status = result.status })
         end
@@ -317,72 +230,6 @@ local function run(self, problem)
             return nil, result -- the wait took longer than it was to
         end
     end
-end
-
--- The tasks of client:parallel's by their coroutines. Weak: a crew keeps its own.
-call.tasks = setmetatable({}, { __mode = "kv" })
-
--- A crew does not watch what one of its tasks waits for with a descriptor, so that
--- the task has to look again soon.
-local function often(waitFor)
-    local pause = PAUSE_FIRST
-    return function(seconds)
-        if pause < seconds then
-            seconds = pause
-            pause = math.min(pause * PAUSE_GROWTH, PAUSE_LONGEST)
-        end
-        waitFor(seconds)
-    end
-end
-
---- How to wait at this place: as the host does, or by blocking; and why it cannot
---- be done, or the crew of client:parallel's that this runs in.
----@param client table a client's inside
----@return fun(seconds: number, fd?: integer) wait
----@return string? problem
----@return table? crew
-function call.place(client)
-    local thread = coroutine.running()
-    local task = thread and call.tasks[thread]
-    if task and not host.canYield() then
-        task = nil
-    end
-    if task and task.crew.client == client then
-        return client.wait, task.crew.problem, task.crew
-    end
-    local mode, problem
-    if client.host.here then
-        mode, problem = client.host.here()
-    end
-    if mode == "block" then
-        return client.block, problem
-    elseif task and not problem and client.host.wait then
-        -- Another client's task: the crew is in the way of a yield to the host.
-        return client.ownClock and client.block or often(function(seconds)
-            task.crew:rest(seconds)
-        end)
-    end
-    return client.wait, problem
-end
-
--- Sets up how a call waits. Gives a problem where it cannot.
-local function settle(self)
-    local client = self.client
-    local how, problem, crew = call.place(client)
-    self.wait, self.crew = how, crew
-    if crew then
-        self.probes = host.PROBES
-        local function park(seconds)
-            crew:park(self, seconds)
-        end
-        local glance = often(park)
-        function self.wait(seconds, fd)
-            return (fd and glance or park)(seconds)
-        end
-    else
-        self.probes = client.host.probes and how ~= client.block
-    end
-    return problem
 end
 
 --- Carries out a call.
@@ -412,14 +259,14 @@ function call.run(client, spec, options, headerSets, retry)
         turn = client.engine:turn(),
     }
     self.deadlineAt = self.deadline and self.began + self.deadline or math.huge
-    local problem = settle(self)
+    local problem = waiting.settle(self)
     if self.cancel then
         self.wake = function()
             self.turn:poke()
         end
         canceller.register(self.cancel, self)
     end
-    local fine, value, result = true, nil, nil
+    local fine, value, result = true
     if self.wait == core.wait and client.transport == client.curl then
         -- Nothing yields in there. Should it raise, since memory has run out, the
         -- turn is given back at once: the next call might block until its lease ends.

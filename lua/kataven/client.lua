@@ -10,6 +10,7 @@ local redact = require "kataven.redact"
 local request = require "kataven.request"
 local transport = require "kataven.transport"
 local version = require "kataven.version"
+local waiting = require "kataven.waiting"
 local widgetKeys = require "kataven.widget_keys"
 
 ---@class kataven.RetryOptions
@@ -127,7 +128,7 @@ local function close(inside)
     end
     inside.closed = true
     if inside.waits == 0 then
-        call.freeEngine(inside)
+        waiting.freeEngine(inside)
     else
         -- While calls are in the host's hands, the descriptor they watch stays
         -- open and readable; the last of them closes it.

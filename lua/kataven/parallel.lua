@@ -1,9 +1,9 @@
 --- client:parallel: many calls of one client side by side, where no event loop
 --- would do it.
 
-local call = require "kataven.call"
 local check = require "kataven.check"
 local core = require "kataven.core"
+local waiting = require "kataven.waiting"
 
 ---@class kataven.Result what became of a task
 ---@field value? any the first value that it returned
@@ -25,11 +25,8 @@ local PARKED = {}
 -- others, or for the host.
 local COURTESY = 0.001
 
--- For hosts that cannot watch a descriptor, and for those that can.
-local PAUSE_FIRST, PAUSE_GROWTH, PAUSE_LONGEST = 0.001, 1.5, 0.010
+-- Of a wait in a host that watches a descriptor.
 local LONGEST = 60
--- The longest that Lua gets no chance to run a hook: Ctrl-C sets one.
-local STRETCH = 1
 
 -- The tasks of one client:parallel. The coroutine that called it runs them: a
 -- call in a task parks it, until the engine has news of the call's turn or its
@@ -53,10 +50,10 @@ function Crew:rest(seconds)
 end
 
 --- Parks the task that makes a call. It may come back early.
----@param waiting table the call
+---@param one table the call
 ---@param seconds number
-function Crew:park(waiting, seconds)
-    local parked, id, rests = self.client.parked, waiting.turn:id(), waiting.resting and 1 or 0
+function Crew:park(one, seconds)
+    local parked, id, rests = self.client.parked, one.turn:id(), one.resting and 1 or 0
     parked[id] = self.running
     self.resting = self.resting + rests
     park(self, seconds)
@@ -126,7 +123,7 @@ local function start(self)
         -- OpenResty makes coroutines of Lua functions only.
         local task = { crew = self, index = self.started, thread = coroutine.create(function() return run() end) }
         self.alive[task] = true
-        call.tasks[task.thread] = task
+        waiting.tasks[task.thread] = task
         resume(self, task)
     end
 end
@@ -161,18 +158,18 @@ end
 local function idle(self, seconds)
     local client = self.client
     if self.wait == core.wait then
-        client.engine:poll(seconds < STRETCH and seconds or STRETCH)
+        client.engine:poll(seconds < waiting.STRETCH and seconds or waiting.STRETCH)
         return
     end
     local longest = LONGEST
     if not client.watches and not client.ownClock and not self.crew then
         longest = self.pause
-        self.pause = math.min(self.pause * PAUSE_GROWTH, PAUSE_LONGEST)
+        self.pause = waiting.longer(self.pause)
     end
     if longest < seconds then
         seconds = longest
     end
-    call.wait(self, seconds, call.bell(self, seconds))
+    waiting.wait(self, seconds, waiting.bell(self, seconds))
     client.engine:step()
 end
 
@@ -192,7 +189,7 @@ local function run(self)
             self.queue[index] = nil
             self.first = index + 1
             if self.alive[task] then
-                self.pause = PAUSE_FIRST
+                self.pause = waiting.PAUSE_FIRST
                 resume(self, task)
             end
         end
@@ -253,7 +250,7 @@ function parallel.run(client, tasks, given)
         queue = {},
         first = 1,
         last = 0,
-        pause = PAUSE_FIRST,
+        pause = waiting.PAUSE_FIRST,
         yielded = 0, -- how many of the queue yielded by themselves
     }, Crew)
     for index = 1, self.count do
@@ -262,7 +259,7 @@ function parallel.run(client, tasks, given)
     -- Where the call is made decides how the crew waits; within a task of
     -- another crew it parks that task.
     local outer
-    self.wait, self.problem, outer = call.place(client)
+    self.wait, self.problem, outer = waiting.place(client)
     if outer then
         self.crew = outer
         self.wait = function(seconds)

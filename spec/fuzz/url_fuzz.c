@@ -193,6 +193,11 @@ static void check_client(lua_State *L, const kat_base *base, const place *p, con
     for (i = 0; i < 3; i++)
         lua_pushlstring(L, texts[i], lens[i]);
     fuzz_call(L, 3, 5);
+    /* One that looks like a key is refused by kataven.new before it is read. */
+    if (!lua_toboolean(L, 2) && lua_isstring(L, 4) && strstr(lua_tostring(L, 4), "a credential")) {
+        lua_settop(L, 1);
+        return;
+    }
     MUST(lua_toboolean(L, 2) == (base->text != NULL), "a client? %s", lua_tostring(L, 4));
     if (base->text) {
         url = lua_tolstring(L, 3, &len);

@@ -103,7 +103,7 @@ function child.start(script, options)
     end
     -- What run.sh was told to run it under; valgrind once is enough.
     local under = not options.program and os.getenv "SPEC_UNDER"
-    if under and not words[#words]:find "valgrind" then
+    if under and not table.concat(words, " "):find("'valgrind'", 1, true) then
         words[#words + 1] = under
     end
     words[#words + 1] = quote(options.program or child.interpreter())

@@ -40,15 +40,12 @@ typedef struct mode {
 } mode;
 
 static const mode modes[] = {
-    {"Lua", "once", &lua_meter, ONCE},
-    {"Lua", "onwards", &lua_meter, ONWARDS},
+    {"Lua", "once", &lua_meter, ONCE},      {"Lua", "onwards", &lua_meter, ONWARDS},
 #if LUA_VERSION_NUM >= 502
     {"Lua", "retry", &lua_meter, RETRY},
 #endif
-    {"libcurl", "once", &curl_meter, ONCE},
-    {"libcurl", "onwards", &curl_meter, ONWARDS},
-    {"collector", "restless", NULL, ONCE},
-    {"collector", "full", NULL, ONCE},
+    {"libcurl", "once", &curl_meter, ONCE}, {"libcurl", "onwards", &curl_meter, ONWARDS},
+    {"collector", "restless", NULL, ONCE},  {"collector", "full", NULL, ONCE},
 };
 
 /* What a child tells its parent, also when it crashes. */
@@ -206,8 +203,8 @@ static bool run(const char *scenario, const mode *m, long only)
     else if (told->problem[0] == '\0' && told->points == 0 && only == 0)
         snprintf(told->problem, sizeof told->problem, "not a single point was swept");
     good = pid > 0 && told->problem[0] == '\0' && (told->done || only > 0);
-    printf("%-5s %-14s %-9s %-8s %6ld points %5.1f s, slowest %4d ms", good ? "ok" : "FAIL", scenario,
-           m->allocator, m->name, told->points, now() - began, told->slowest);
+    printf("%-5s %-14s %-9s %-8s %6ld points %5.1f s, slowest %4d ms", good ? "ok" : "FAIL",
+           scenario, m->allocator, m->name, told->points, now() - began, told->slowest);
     if (told->left_by_cjson > 0)
         printf(", lua-cjson left %d blocks", told->left_by_cjson);
     printf("\n");
