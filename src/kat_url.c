@@ -107,9 +107,6 @@ static const char *check(const parts *p)
 {
     if (strcmp(p->scheme, "http") != 0 && strcmp(p->scheme, "https") != 0)
         return "must begin with https:// (or http://)";
-    /* libcurl has decoded the host, and would decode it again: into another. */
-    if (strchr(p->host, '%'))
-        return "must not hold a percent sign (%25) in its host";
     if (p->user || p->password)
         return "must not hold user info (user:password@)";
     if (p->query)
@@ -144,6 +141,10 @@ const char *kat_base_parse(kat_base *base, const char *url, size_t len)
     mark = strstr(url, "://");
     if (!mark || mark[3] == '/')
         return problem;
+    /* libcurl decodes a host once, and would do so again, and read numbers in what
+     * comes out: each time another host. An IPv6 address may have a zone. */
+    if (mark[3] != '[' && memchr(mark + 3, '%', strcspn(mark + 3, "/")))
+        return "must not hold percent-encoding in its host";
     handle = curl_url();
     if (!handle)
         return NO_MEMORY;

@@ -79,11 +79,13 @@ static void bad_base_urls(void **state)
         {TEXT("ftp://api.kataven.ai/v1"), "must begin with https://"},
         {TEXT("file:///etc/passwd"), "is not a URL"}, /* it has no host */
         {TEXT("file://localhost/etc/passwd"), "is not a URL"},
-        {TEXT("https://good.test%40evil.test/v1"), "is not a URL"},
-        {TEXT("https://good.test%2f.evil.test/v1"), "is not a URL"},
-        {TEXT("https://good.test%3a80/v1"), "is not a URL"},
-        {TEXT("https://good.test%23/v1"), "is not a URL"},
-        {TEXT("https://good.test%00/v1"), "is not a URL"},
+        {TEXT("https://good.test%40evil.test/v1"), "must not hold percent-encoding in its host"},
+        {TEXT("https://good.test%2540evil.test"), "must not hold percent-encoding in its host"},
+        {TEXT("http://2%2e1/"), "must not hold percent-encoding in its host"},
+        {TEXT("https://good.test%2f.evil.test/v1"), "must not hold percent-encoding in its host"},
+        {TEXT("https://good.test%3a80/v1"), "must not hold percent-encoding in its host"},
+        {TEXT("https://good.test%23/v1"), "must not hold percent-encoding in its host"},
+        {TEXT("https://good.test%00/v1"), "must not hold percent-encoding in its host"},
         {TEXT("ws://api.kataven.ai/v1"), "must begin with https://"},
         {TEXT("https://"), "is not a URL"},
         {TEXT("https:///v1"), "is not a URL"}, /* libcurl would call the host v1 */
