@@ -60,6 +60,7 @@ void kat_engine_free(kat_engine *engine)
         return;
     kat_engine_quit(engine);
     kat_driver_close(engine);
+    kat_buf_free(&engine->sockets);
     kat_free(engine->ca_file);
     kat_free(engine->ca_path);
     wipe_and_free(engine->proxy);
@@ -85,6 +86,7 @@ bool kat_check_fork(kat_engine *engine)
     kat_driver_close(engine); /* our copies of the descriptors only */
     kat_gate_close(&engine->gate);
     engine->multi = NULL;
+    engine->sockets.len = 0;
     engine->idle = NULL;
     engine->idle_count = engine->active = engine->unclaimed = 0;
     engine->stepping = false;

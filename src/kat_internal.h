@@ -42,6 +42,10 @@ struct kat_slot {
     bool tried;    /* the handshake was tried again with the bundle */
     bool added;    /* it is in the multi handle */
     bool sized;    /* the body's buffer was made as large as promised */
+    bool head;     /* the request is a HEAD */
+    bool lonely;   /* nobody may use its connection after it */
+    bool fresh;    /* it takes a new connection */
+    bool stale;    /* the kept-alive one that it was given was of no use */
     kat_kind kind; /* set by a callback that refused to go on */
     const char *refusal;
     char error[CURL_ERROR_SIZE];
@@ -66,6 +70,7 @@ struct kat_engine {
     kat_slot *idle;
     size_t idle_count;
     kat_driver driver;
+    kat_buf sockets; /* of the connections (kat_conn.c) */
     kat_gate gate;
     size_t max_bytes, max_concurrent;
     char *ca_file, *ca_path, *proxy; /* owned; NULL where not given */
@@ -81,8 +86,14 @@ struct kat_engine {
 kat_slot *kat_slot_take(kat_engine *engine);
 const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request *request);
 void kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca);
+void kat_slot_fresh(kat_slot *slot, bool fresh);
 void kat_slot_give(kat_engine *engine, kat_slot *slot);
 void kat_slot_free(kat_slot *slot);
+
+/* kat_conn.c */
+void kat_conn_watch(kat_engine *engine, CURL *easy);
+/* Whether nothing speaks against the idle connection from that local port. */
+bool kat_conn_usable(kat_engine *engine, int port);
 
 /* kat_op.c */
 void kat_op_move(kat_op *op, kat_state state);

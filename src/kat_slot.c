@@ -1,11 +1,7 @@
 /* Pooled easy handles: the options that never change are told once, the rest
  * for each request. No Lua is reachable from the callbacks here. */
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "kat_clock.h"
 #include "kat_internal.h"
@@ -21,6 +17,23 @@ static size_t refuse(kat_slot *slot, kat_kind kind, const char *why)
     return 0;
 }
 
+/* What a careless server sends after an answer that has no body, but speaks of
+ * one, could be taken for the next answer. */
+static void keep_in_step(kat_slot *slot)
+{
+    const kat_headers *headers = &slot->headers;
+    long status = 0;
+
+    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (slot->lonely)
+        return;
+    if ((slot->head && (headers->promise || !headers->sized)) ||
+        (headers->promise && (status == 204 || status == 304))) {
+        slot->lonely = true;
+        curl_easy_setopt(slot->easy, CURLOPT_FORBID_REUSE, 1L);
+    }
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *data)
 {
     kat_slot *slot = data;
@@ -28,7 +41,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *data)
 
     switch (kat_headers_line(&slot->headers, line, len)) {
     case KAT_HEADERS_OK:
+        if (slot->headers.body)
+            keep_in_step(slot);
         return len;
+    case KAT_HEADERS_WRONG_LENGTH:
+        return refuse(slot, KAT_CONNECTION,
+                      "the answer's Content-Length is no number, or it has two that differ");
     case KAT_HEADERS_TOO_LARGE:
         return refuse(slot, KAT_TOO_LARGE,
                       "the answer's headers are larger than 256 KiB or 1000 lines");
@@ -62,15 +80,21 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 
 /* Runs when a request is about to be written: the one sure sign that it was
  * sent. A second time within an attempt means that a kept-alive connection
- * died under it and libcurl is about to send it again, POST and DELETE too. */
+ * died under it and libcurl is about to send it again, POST and DELETE too. A
+ * kept-alive connection that is of no use is not written to (see kat_op.c). */
 static int on_prereq(void *user, char *to, char *from, int to_port, int from_port)
 {
     kat_slot *slot = user;
+    long opened = 1;
 
     (void)to;
     (void)from;
     (void)to_port;
-    (void)from_port;
+    curl_easy_getinfo(slot->easy, CURLINFO_NUM_CONNECTS, &opened);
+    if (opened == 0 && slot->prereqs == 0 && !kat_conn_usable(slot->op->engine, from_port)) {
+        slot->stale = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
     if (slot->prereqs++ == 0)
         return CURL_PREREQFUNC_OK;
     refuse(slot, KAT_CONNECTION, "it was closed or reset after the request was sent");
@@ -82,22 +106,6 @@ bool kat_set_cloexec(int fd)
     int flags = fcntl(fd, F_GETFD);
 
     return flags >= 0 && !(flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) == 0;
-}
-
-static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    int fd;
-
-    (void)user;
-    (void)purpose;
-#ifdef SOCK_CLOEXEC
-    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-#else
-    fd = socket(address->family, address->socktype, address->protocol);
-    if (fd >= 0)
-        kat_set_cloexec(fd);
-#endif
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static void set_protocols(CURL *easy)
@@ -125,6 +133,14 @@ void kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca)
     slot->bundle = true;
 }
 
+/* Whether it takes a new connection, whatever there is in the pool. */
+void kat_slot_fresh(kat_slot *slot, bool fresh)
+{
+    if (slot->fresh != fresh)
+        curl_easy_setopt(slot->easy, CURLOPT_FRESH_CONNECT, (long)fresh);
+    slot->fresh = fresh;
+}
+
 /* Options that hold for the handle's whole life. */
 static void set_constants(kat_engine *engine, kat_slot *slot)
 {
@@ -138,7 +154,7 @@ static void set_constants(kat_engine *engine, kat_slot *slot)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    kat_conn_watch(engine, easy);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -204,14 +220,14 @@ static CURLcode set_method(kat_slot *slot, const kat_request *request)
 {
     CURL *easy = slot->easy;
     bool get = strcmp(request->method, "GET") == 0;
-    bool head = strcmp(request->method, "HEAD") == 0;
     CURLcode code;
 
     /* HTTPGET also takes back what POST or NOBODY had set before. */
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     /* What a HEAD answer promises never comes; 0 is no limit. */
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(head ? 0 : slot->max_bytes));
-    if (head) {
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+                     (curl_off_t)(slot->head ? 0 : slot->max_bytes));
+    if (slot->head) {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
         return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
@@ -233,6 +249,12 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
     CURL *easy = slot->easy;
 
     slot->prereqs = 0;
+    slot->stale = false;
+    kat_slot_fresh(slot, false);
+    if (slot->lonely)
+        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 0L);
+    slot->lonely = false;
+    slot->head = strcmp(request->method, "HEAD") == 0;
     slot->sized = false;
     slot->kind = KAT_NONE;
     slot->refusal = NULL;
