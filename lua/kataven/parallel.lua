@@ -88,7 +88,8 @@ local function resumed(self, task, ok, ...)
     if not ok or coroutine.status(task.thread) == "dead" then
         finish(self, task, ok, ...)
     elseif ... ~= PARKED then
-        wake(task) -- it yielded by itself: others first
+        wake(task) -- it yielded by itself: others first, and the engine
+        self.yielded = true
     end
 end
 
@@ -159,9 +160,11 @@ end
 local function run(self)
     while self.done < self.count do
         start(self)
-        local seconds = hear(self)
-        if self.first > self.last and self.done < self.count then
-            idle(self, seconds)
+        local seconds, ready = hear(self), self.first <= self.last
+        if self.done < self.count and (self.yielded or not ready) then
+            -- A task that yields until something has come about would never see it.
+            self.yielded = false
+            idle(self, ready and PAUSE_FIRST or seconds)
             hear(self)
         end
         local last = self.last -- who becomes ready from here on comes after
@@ -230,6 +233,7 @@ function parallel.run(client, tasks, given)
         done = 0,
         resting = 0, -- tasks whose call waits before it tries again
         alive = {}, -- started, and not done
+        yielded = false, -- a task did so by itself, and is ready again
         due = {}, -- when those that wait for a time go on
         queue = {},
         first = 1,
