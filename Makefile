@@ -70,7 +70,7 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all static embed-examples test demo hub sanitize lint format install install-static uninstall clean \
+.PHONY: all static embed-examples test faults demo hub sanitize lint format install install-static uninstall clean \
 	deps deps-demo deps-test deps-lint env
 .DELETE_ON_ERROR:
 
@@ -158,6 +158,10 @@ test: deps-test
 run-specs: $(CORE) $(C_BINARIES)
 	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) LUA_PC=$(LUA_PC) DRIVER=$(DRIVER) CORE=$(CORE) WERROR=$(WERROR) \
 		CJSON_LIBS="$(CJSON_LIBS)" spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
+
+# What may happen to a connection and to a certificate, with the figures.
+faults:
+	@$(MAKE) --no-print-directory test SPECS="spec/faults_spec.lua spec/fault_ends_spec.lua spec/tls_spec.lua"
 
 # The C specs once more, with the compiler's own checks on memory and undefined
 # behaviour.
