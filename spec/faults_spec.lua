@@ -257,7 +257,6 @@ describe("the table of faults", function()
         assert.is_true(figures.outcomes > 0)
         print(("# figures: %d faults x %d methods x %d ways of waiting: %d outcomes; %d calls, %d effects, %d "
             .. "of them with a lost answer and maybeApplied"):format(figures.faults, #faults.METHODS, #faults.WAYS,
-            figures.outcomes,
-            figures.calls, figures.effects, figures.lost))
+            figures.outcomes, figures.calls, figures.effects, figures.lost))
     end)
 end)

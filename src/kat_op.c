@@ -98,6 +98,7 @@ static bool once_more(kat_op *op)
     if (left <= 0)
         return false;
     slot->error[0] = '\0';
+    slot->refusal = NULL;
     curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, kat_to_ms(left));
     slot->added = curl_multi_add_handle(op->engine->multi, slot->easy) == CURLM_OK;
     return slot->added;

@@ -93,6 +93,7 @@ static int on_prereq(void *user, char *to, char *from, int to_port, int from_por
     curl_easy_getinfo(slot->easy, CURLINFO_NUM_CONNECTS, &opened);
     if (opened == 0 && slot->prereqs == 0 && !kat_conn_usable(slot->op->engine, from_port)) {
         slot->stale = true;
+        slot->refusal = "the kept-alive connection was of no use, and no other could be made";
         return CURL_PREREQFUNC_ABORT;
     }
     if (slot->prereqs++ == 0)

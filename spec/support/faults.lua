@@ -85,7 +85,8 @@ local function loop(functions)
             end
         end
         if not alive then return end
-        socket.select(fd and { watched } or {}, {}, soonest)
+        -- Without a descriptor it looks often: nothing else tells a call that it was cancelled.
+        socket.select(fd and { watched } or {}, {}, fd and soonest or math.min(soonest, 0.01))
     end
 end
 
