@@ -74,7 +74,7 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all static embed-examples test demo hub sanitize gcstress valgrind tsan torture fuzz fuzz-long soak check \
+.PHONY: all static embed-examples test faults demo hub sanitize gcstress valgrind tsan torture fuzz fuzz-long soak check \
 	build-specs lint format install install-static uninstall clean deps deps-demo deps-test deps-check deps-fuzz deps-lint env
 .DELETE_ON_ERROR:
 
@@ -183,6 +183,10 @@ build-specs: $(CORE) $(C_BINARIES) $(BUILD)/soak/server
 run-specs: $(CORE) $(C_BINARIES)
 	@$(RUN_ENV) LUA=$(LUA) LUA_BIN=$(LUA_BIN) LUA_PC=$(LUA_PC) DRIVER=$(DRIVER) CORE=$(CORE) WERROR=$(WERROR) \
 		CJSON_LIBS="$(CJSON_LIBS)" spec/support/run.sh "$(C_BINARIES)" "$(filter %.lua,$(SPECS))"
+
+# What may happen to a connection and to a certificate, with the figures.
+faults:
+	@$(MAKE) --no-print-directory test SPECS="spec/faults_spec.lua spec/fault_ends_spec.lua spec/tls_spec.lua"
 
 # The specs once more, with the compiler's own checks on memory and undefined behaviour, and what nobody freed. The
 # interpreter has to have the runtime from the start, so it is one of ours; LuaJIT brings its own memory, which the

@@ -290,6 +290,29 @@ describe("client:parallel", function()
             return client
         end
 
+        it("goes on with calls while a task yields until one of them is done", function()
+            tcp:script { { { read = "request" }, { stall = 0.02 }, { send = EMPTY } } }
+            local client, done, rounds = clientOf(tcp, {}), false, 0
+            local results = client:parallel {
+                function()
+                    while not done do
+                        rounds = rounds + 1
+                        assert(rounds < 100000, "the call does not come on")
+                        coroutine.yield()
+                    end
+                    return "seen"
+                end,
+                function()
+                    local list, meta = client.widgetKeys.list()
+                    done = true
+                    return list, meta
+                end,
+            }
+            client:close()
+            assert.equal("seen", results[1].value)
+            assert.same({}, results[2].value)
+        end)
+
         it("makes hundreds of calls, maxConcurrent in flight, each with its own answer #speed", function()
             hub:reset()
             local client, tasks = clientOf(hub), {}

@@ -199,6 +199,34 @@ describe("the scripted TCP server", function()
         assert.equal("after", readAll(first))
     end)
 
+    it("goes by a request's method and headers, and by what it met before", function()
+        local steps = { { read = "request" }, { choose = "method", steps = { { send = "other" } }, cases = {
+            POST = { { choose = "x-two", again = { { send = "again" } }, steps = { { send = "first {x-two}",
+                echo = "x-two" } } } },
+        } } }
+        server:script { default = { { ["repeat"] = 3, steps = steps } } }
+        local connection = connect()
+        connection:send(REQUEST .. REQUEST .. REQUEST:gsub("POST", "PUT"))
+        assert.equal("first 1againother", readAll(connection))
+    end)
+
+    it("counts effects by request, and waits until so much was seen", function()
+        server:script { default = { { read = "request" }, { wait = { requests = 2 } }, { effect = "served" },
+            { signal = "there" }, { send = "x" } } }
+        local first, second = connect(), connect()
+        first:send(REQUEST)
+        server:wait { requests = 1 }
+        first:settimeout(0.01)
+        assert.equal("timeout", select(2, first:receive(1)))
+        first:settimeout(10)
+        second:send(REQUEST)
+        assert.equal("x", readAll(first))
+        assert.equal("x", readAll(second))
+        local log = server:wait { effects = 2, signal = "there" }
+        for _, request in ipairs(log.requests) do assert.equal(1, request.effects) end
+        assert.error_matches(function() server:wait { signal = "never", timeout = 0.01 } end, "in vain")
+    end)
+
     describe("refuses connections", function()
         it("from the start", function()
             server:script { listen = false }
@@ -230,6 +258,7 @@ describe("the scripted TCP server", function()
             [{ { { sned = "x" } } }] = "sned",
             [{ { { send = "x", every = 1 } } }] = "every",
             [{ { { send = "x", close = true } } }] = "both",
+            [{ { { choose = "method", cases = { GET = { { gone = true } } } } } }] = "gone",
             [{ { { ["repeat"] = 2, steps = { { nothing = 1 } } } } }] = "nothing",
             [{ connections = {} }] = "connections",
         } do

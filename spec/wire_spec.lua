@@ -1,5 +1,5 @@
--- What goes over a real connection: the requests' bytes, kept-alive connections, and what the retry table says of
--- connections that fail, with the effects counted on the server's side.
+-- What goes over a real connection: the requests' bytes, kept-alive connections, and how requests are repeated. Faults
+-- are in faults_spec.lua and fault_ends_spec.lua.
 
 local kataven = require "kataven"
 local servers = require "spec.support.servers"
@@ -33,7 +33,7 @@ local function watching(seconds, fd)
     socket.select(fd and { object } or {}, {}, seconds)
 end
 
--- Every fault is played to a host that blocks and to one that does not.
+-- Everything is played to a host that blocks and to one that does not.
 for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wait", wait = watching } } do
     describe("over a real connection, in " .. host.name .. ",", function()
         local server, client
@@ -126,18 +126,6 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
             assert.equal(1, server:log().connections)
         end)
 
-        it("replaces a connection that the server closed while it was idle", function()
-            play({
-                steps({ read = "request" }, { effect = "served" }, { send = OK_KEY }, { close = true }),
-                steps(exchange(OK_KEY)),
-            })
-            assert(client.widgetKeys.create { name = "x" })
-            server:wait { ended = 1 }
-            local _, meta = assert(client.widgetKeys.create { name = "x" })
-            assert.equal(1, meta.attempts)
-            assert.equal(2, server:log().effects.served)
-        end)
-
         it("drops interim answers and joins repeated headers", function()
             play({ steps({ read = "request" }, { send = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" },
                 { send = "HTTP/1.1 200 OK\r\nX-Two: 1\r\nx-two: 2\r\nContent-Length: 2\r\n\r\n[]" }) })
@@ -153,70 +141,6 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
             assert.equal("APIError", err.name)
             assert.equal(302, err.status)
             assert.equal(1, #server:log().requests)
-        end)
-
-        -- What happens to a request that has arrived; all of them lose its answer.
-        local losses = {
-            { "the connection is reset after the request", { reset = true }, "ConnectionError" },
-            { "the connection is closed after the request", { close = true }, "ConnectionError" },
-            { "it is closed within the status line", { send = "HTTP/1.1 20" }, "ConnectionError" },
-            { "it is closed after the status line", { send = "HTTP/1.1 204 OK\r\n" }, "ConnectionError" },
-            { "it is closed within the headers", { send = "HTTP/1.1 200 OK\r\nContent-Le" }, "ConnectionError" },
-            { "it is reset within the headers", { send = "HTTP/1.1 200 OK\r\nA: b\r\n" }, "ConnectionError",
-                { reset = true } },
-            { "the body is shorter than promised",
-                { send = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[" }, "ConnectionError" },
-            { "a chunked body ends early",
-                { send = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[" }, "ConnectionError" },
-            { "the answer is not HTTP", { send = "SSH-2.0-OpenSSH_9.2\r\n" }, "ConnectionError" },
-            { "no answer comes", { stall = true }, "TimeoutError" },
-            { "the body stalls",
-                { send = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[" }, "TimeoutError", { stall = true } },
-            { "the headers stall",
-                { send = "HTTP/1.1 200 OK\r\nContent-Le" }, "TimeoutError", { stall = true } },
-            { "the body trickles past the timeout",
-                { send = "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" }, "TimeoutError",
-                { trickle = (" "):rep(900), chunk = 1, every = 0.01 } },
-        }
-
-        for _, loss in ipairs(losses) do
-            local name, fault, class, more = loss[1], loss[2], loss[3], loss[4]
-            local function failing()
-                return steps({ read = "request" }, { effect = "served" }, fault, more)
-            end
-
-            it("when " .. name .. ", a POST is not sent again, and says maybeApplied", function()
-                play({ failing(), steps(exchange(OK_KEY)) }, { timeout = 0.15 })
-                local key, err = client.widgetKeys.create { name = "x" }
-                assert.is_nil(key)
-                assert.equal(class, err.name)
-                assert.is_true(err.maybeApplied)
-                assert.equal(1, err.attempts)
-                assert.equal(1, server:log().effects.served)
-            end)
-
-            it("when " .. name .. ", a GET is sent again", function()
-                play({ failing(), steps(exchange(OK_LIST)) }, { timeout = 0.15 })
-                local _, meta = assert(client.widgetKeys.list())
-                assert.equal(2, meta.attempts)
-            end)
-        end
-
-        it("never lets libcurl send a write again on a kept-alive connection that dies", function()
-            for _, fault in ipairs { { reset = true }, { close = true } } do
-                play({
-                    steps({ read = "request" }, { send = OK_LIST }, { read = "request" }, { effect = "served" }, fault),
-                    steps(exchange(OK_KEY)),
-                })
-                assert(client.widgetKeys.list())
-                local _, err = client.widgetKeys.create { name = "x" }
-                assert.equal("ConnectionError", err.name)
-                assert.is_true(err.maybeApplied)
-                local log = server:log()
-                assert.equal(1, log.effects.served)
-                assert.equal(2, #log.requests)
-                client:close()
-            end
         end)
 
         it("repeats a GET on a kept-alive connection that dies, and counts it", function()
@@ -236,15 +160,6 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
             assert.equal(1, server:log().effects.served)
         end)
 
-        it("says that nothing was sent when the port refuses for good", function()
-            play({ listen = false }, { retry = { max = 2, baseDelay = 0.001 } })
-            local _, err = client.widgetKeys.create { name = "x" }
-            assert.equal("ConnectionError", err.name)
-            assert.is_false(err.maybeApplied)
-            assert.equal(3, err.attempts)
-            assert.truthy(err.message:find("nothing was sent", 1, true))
-        end)
-
         it("repeats a write after a 429 and after nothing else that was answered", function()
             play({ steps(
                 { read = "request" }, { send = servers.answer { status = 429, headers = { ["Retry-After"] = "0" } } },
@@ -261,37 +176,6 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
                 assert.equal(1, #server:log().requests)
                 client:close()
             end
-        end)
-
-        it("reads no more than maxResponseBytes", function()
-            for _, answer in ipairs {
-                "HTTP/1.1 200 OK\r\nContent-Length: 3221225472\r\n\r\n",
-                "HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n",
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" .. (" "):rep(1001) .. "\r\n0\r\n\r\n",
-            } do
-                play({ steps({ read = "request" }, { send = answer }, { stall = true }) }, { maxResponseBytes = 1000 })
-                local _, err = client.widgetKeys.create { name = "x" }
-                assert.equal("ResponseError", err.name)
-                assert.is_true(err.maybeApplied)
-                assert.truthy(err.message:find("maxResponseBytes", 1, true))
-                client:close()
-            end
-        end)
-
-        it("gives up on endless headers", function()
-            play({ steps({ read = "request" }, { send = "HTTP/1.1 200 OK\r\n" },
-                { send = "X-Filler: " .. ("y"):rep(990) .. "\r\n", times = 400 }, { stall = true }) })
-            local _, err = client.widgetKeys.list()
-            assert.equal("ResponseError", err.name)
-            assert.truthy(err.message:find("headers", 1, true))
-        end)
-
-        it("gives up on a header line that libcurl does not take", function()
-            play({ steps({ read = "request" },
-                { send = "HTTP/1.1 200 OK\r\nX-A: " .. ("y"):rep(150000) .. "\r\n\r\n{}" }) })
-            local _, err = client.widgetKeys.create { name = "x" }
-            assert.equal("ResponseError", err.name)
-            assert.is_true(err.maybeApplied)
         end)
 
         it("takes a trailer for what it is, even one that looks like a status line", function()

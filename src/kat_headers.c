@@ -52,6 +52,44 @@ static kat_headers_result continue_last(kat_headers *h, const char *text, size_t
     return KAT_HEADERS_OK;
 }
 
+static bool is_named(const char *name, size_t len, const char *lower)
+{
+    size_t i;
+
+    for (i = 0; i < len && lower[i]; i++)
+        if ((name[i] | 0x20) != lower[i])
+            return false;
+    return i == len && !lower[i];
+}
+
+/* One number, or the same one several times, in a list or in lines (RFC 9112,
+ * 6.3). What differs leaves open where the answer ends. */
+static bool take_length(kat_headers *h, const char *text, size_t len)
+{
+    size_t i = 0;
+
+    for (;;) {
+        uint64_t value = 0;
+        size_t start;
+
+        while (i < len && is_blank(text[i]))
+            i++;
+        for (start = i; i < len && text[i] >= '0' && text[i] <= '9'; i++)
+            value = value > UINT64_MAX / 10 - 1 ? UINT64_MAX - 10
+                                                : value * 10 + (uint64_t)(text[i] - '0');
+        if (i == start || (h->sized && h->length != value))
+            return false;
+        h->sized = true;
+        h->length = value;
+        while (i < len && is_blank(text[i]))
+            i++;
+        if (i == len)
+            return true;
+        if (text[i++] != ',')
+            return false;
+    }
+}
+
 static kat_headers_result add(kat_headers *h, const char *line, size_t len)
 {
     const char *colon = memchr(line, ':', len);
@@ -68,6 +106,13 @@ static kat_headers_result add(kat_headers *h, const char *line, size_t len)
     trim(&value, &value_len);
     if (name_len == 0)
         return KAT_HEADERS_OK;
+    if (is_named(name, name_len, "content-length")) {
+        if (!take_length(h, value, value_len))
+            return KAT_HEADERS_WRONG_LENGTH;
+        h->promise = h->promise || h->length > 0;
+    } else if (is_named(name, name_len, "transfer-encoding")) {
+        h->promise = true;
+    }
     if (kat_headers_count(h) >= KAT_HEADERS_MAX_COUNT)
         return KAT_HEADERS_TOO_LARGE;
     entry.name = h->text.len;
@@ -97,7 +142,7 @@ kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len
         const char *status = memchr(line, ' ', len);
 
         h->text.len = h->list.len = 0;
-        h->body = false;
+        h->body = h->sized = h->promise = false;
         h->interim = status && status + 1 < line + len && status[1] == '1';
         return KAT_HEADERS_OK;
     }
@@ -166,7 +211,7 @@ void kat_headers_reset(kat_headers *h)
     kat_buf_reset(&h->text, KEEP_TEXT);
     kat_buf_reset(&h->list, KEEP_LIST);
     h->seen = 0;
-    h->body = h->interim = false;
+    h->body = h->interim = h->sized = h->promise = false;
 }
 
 void kat_headers_free(kat_headers *h)

@@ -23,9 +23,17 @@ typedef struct kat_headers {
     size_t seen;  /* bytes received in this attempt */
     bool body;    /* the block ended: what follows are trailers, dropped */
     bool interim; /* it is that of a 1xx, which another answer follows */
+    bool sized;   /* it has a Content-Length: */
+    uint64_t length;
+    bool promise; /* of a body: a length above 0, or a transfer coding */
 } kat_headers;
 
-typedef enum { KAT_HEADERS_OK, KAT_HEADERS_TOO_LARGE, KAT_HEADERS_NOMEM } kat_headers_result;
+typedef enum {
+    KAT_HEADERS_OK,
+    KAT_HEADERS_TOO_LARGE,
+    KAT_HEADERS_WRONG_LENGTH, /* libcurl takes "0x2" and the last of two */
+    KAT_HEADERS_NOMEM
+} kat_headers_result;
 
 /* Takes one line as libcurl hands it over, its end included. A status line
  * begins anew, so the headers of interim answers are dropped. */

@@ -49,6 +49,9 @@ struct kat_slot {
     bool added;        /* it is in the multi handle */
     bool sized;        /* the body's buffer was made as large as promised */
     bool stale;        /* a kept connection was refused for this request */
+    bool fresh;        /* it takes a new connection */
+    bool head;         /* the request is a HEAD */
+    bool lonely;       /* nobody may use its connection after it */
     kat_pair resolver; /* of a lookup that has just begun */
     kat_kind kind;     /* set by a callback that refused to go on */
     const char *refusal;
@@ -93,6 +96,7 @@ struct kat_engine {
 kat_slot *kat_slot_take(kat_engine *engine);
 const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request *request);
 bool kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca);
+void kat_slot_fresh(kat_slot *slot, bool fresh);
 void kat_slot_give(kat_engine *engine, kat_slot *slot);
 void kat_slot_free(kat_slot *slot);
 
@@ -101,8 +105,7 @@ void kat_slot_free(kat_slot *slot);
 bool kat_socket_reserve(kat_engine *engine);
 curl_socket_t kat_socket_open(void *user, curlsocktype purpose, struct curl_sockaddr *address);
 int kat_socket_close(void *user, curl_socket_t fd);
-/* and whether the connection from this port, about to carry a request, was used
- * before and has something on it. To be called once for each request. */
+/* and whether something has come on the kept connection from this port. */
 bool kat_socket_stale(kat_engine *engine, int port);
 
 /* kat_op.c */

@@ -89,40 +89,45 @@ static bool unknown_issuer(CURL *easy)
     return verdict == 2 || (verdict >= 18 && verdict <= 21);
 }
 
+/* Goes on with the same attempt: nothing has been sent. */
+static bool once_more(kat_op *op)
+{
+    kat_slot *slot = op->slot;
+    double left = op->began + op->timeout - kat_now();
+
+    if (left <= 0)
+        return false;
+    slot->error[0] = '\0';
+    slot->refusal = NULL;
+    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, kat_to_ms(left));
+    slot->added = curl_multi_add_handle(op->engine->multi, slot->easy) == CURLM_OK;
+    return slot->added;
+}
+
 /* A certificate that somebody appended to the bundle only is not in the
- * hashed directory: nothing has been sent, so try with the bundle, once. */
+ * hashed directory: try with the bundle, once. */
 static bool try_bundle(kat_op *op, CURLcode code)
 {
     kat_engine *engine = op->engine;
     kat_slot *slot = op->slot;
-    double left = op->began + op->timeout - kat_now();
 
     if (code != CURLE_PEER_FAILED_VERIFICATION || !engine->ca.fallback || slot->tried ||
-        slot->prereqs > 0 || left <= 0 || !unknown_issuer(slot->easy))
+        slot->prereqs > 0 || !unknown_issuer(slot->easy))
         return false;
     slot->tried = true;
-    slot->error[0] = '\0';
-    if (!kat_slot_use_bundle(slot, &engine->ca))
-        return false;
-    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, kat_to_ms(left));
-    slot->added = curl_multi_add_handle(engine->multi, slot->easy) == CURLM_OK;
-    return slot->added;
+    return kat_slot_use_bundle(slot, &engine->ca) && once_more(op);
 }
 
-/* The kept connection that it was to go out on is of no use, and was closed;
- * nothing has been sent. One that is made for it cannot be stale. */
+/* The kept connection that it was to go out on is of no use, and was closed:
+ * take a new one. */
 static bool try_fresh(kat_op *op)
 {
     kat_slot *slot = op->slot;
 
-    if (!slot->stale || slot->prereqs > 0)
+    if (!slot->stale || slot->fresh || slot->prereqs > 0)
         return false;
-    slot->error[0] = '\0';
-    curl_easy_setopt(slot->easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS,
-                     kat_to_ms(op->began + op->timeout - kat_now()));
-    slot->added = curl_multi_add_handle(op->engine->multi, slot->easy) == CURLM_OK;
-    return slot->added;
+    kat_slot_fresh(slot, true);
+    return once_more(op);
 }
 
 /* libcurl takes header lines of about 100 KB at most, and says so with a code

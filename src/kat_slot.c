@@ -16,6 +16,23 @@ static size_t refuse(kat_slot *slot, kat_kind kind, const char *why)
     return 0;
 }
 
+/* What a careless server sends after an answer that has no body, but speaks of
+ * one, could be taken for the next answer. */
+static void keep_in_step(kat_slot *slot)
+{
+    const kat_headers *headers = &slot->headers;
+    long status = 0;
+
+    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (slot->lonely)
+        return;
+    if ((slot->head && (headers->promise || !headers->sized)) ||
+        (headers->promise && (status == 204 || status == 304))) {
+        slot->lonely = true;
+        curl_easy_setopt(slot->easy, CURLOPT_FORBID_REUSE, 1L);
+    }
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *data)
 {
     kat_slot *slot = data;
@@ -23,7 +40,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *data)
 
     switch (kat_headers_line(&slot->headers, line, len)) {
     case KAT_HEADERS_OK:
+        if (slot->headers.body)
+            keep_in_step(slot);
         return len;
+    case KAT_HEADERS_WRONG_LENGTH:
+        return refuse(slot, KAT_CONNECTION,
+                      "the answer's Content-Length is no number, or it has two that differ");
     case KAT_HEADERS_TOO_LARGE:
         return refuse(slot, KAT_TOO_LARGE,
                       "the answer's headers are larger than 256 KiB or 1000 lines");
@@ -62,14 +84,18 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
 static int on_prereq(void *user, char *to, char *from, int to_port, int from_port)
 {
     kat_slot *slot = user;
+    long opened = 1;
 
     (void)to;
     (void)from;
     (void)to_port;
-    if (slot->prereqs == 0 && !slot->stale) {
-        slot->stale = kat_socket_stale(slot->op->engine, from_port);
-        if (slot->stale)
-            return CURL_PREREQFUNC_ABORT;
+    if (slot->prereqs == 0 && !slot->fresh) {
+        curl_easy_getinfo(slot->easy, CURLINFO_NUM_CONNECTS, &opened);
+        slot->stale = opened == 0 && kat_socket_stale(slot->op->engine, from_port);
+    }
+    if (slot->stale && !slot->fresh) {
+        slot->refusal = "the kept-alive connection was of no use, and no other could be made";
+        return CURL_PREREQFUNC_ABORT;
     }
     if (slot->prereqs++ == 0)
         return CURL_PREREQFUNC_OK;
@@ -114,6 +140,14 @@ bool kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca)
 {
     slot->bundle = set_certificates(slot->easy, ca->fallback, NULL);
     return slot->bundle;
+}
+
+/* Whether it takes a new connection, whatever there is in the pool. */
+void kat_slot_fresh(kat_slot *slot, bool fresh)
+{
+    if (slot->fresh != fresh)
+        curl_easy_setopt(slot->easy, CURLOPT_FRESH_CONNECT, (long)fresh);
+    slot->fresh = fresh;
 }
 
 /* Options that hold for the handle's whole life. False when memory has run out. */
@@ -198,14 +232,14 @@ static CURLcode set_method(kat_slot *slot, const kat_request *request)
 {
     CURL *easy = slot->easy;
     bool get = strcmp(request->method, "GET") == 0;
-    bool head = strcmp(request->method, "HEAD") == 0;
     CURLcode code;
 
     /* HTTPGET also takes back what POST or NOBODY had set before. */
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     /* What a HEAD answer promises never comes; 0 is no limit. */
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(head ? 0 : slot->max_bytes));
-    if (head) {
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+                     (curl_off_t)(slot->head ? 0 : slot->max_bytes));
+    if (slot->head) {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL);
         return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
@@ -229,6 +263,11 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
 
     slot->prereqs = 0;
     slot->sized = slot->stale = false;
+    kat_slot_fresh(slot, false);
+    if (slot->lonely)
+        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 0L);
+    slot->lonely = false;
+    slot->head = strcmp(request->method, "HEAD") == 0;
     slot->kind = KAT_NONE;
     slot->refusal = NULL;
     slot->error[0] = '\0';
@@ -241,7 +280,6 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
     if (slot->lines)
         slot->lines->refs++;
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, slot->lines ? slot->lines->list : NULL);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, kat_to_ms(request->timeout));
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kat_to_ms(request->connect_timeout));
     if (slot->direct != request->direct && !set_proxy(engine, slot, request->direct))

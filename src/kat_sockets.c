@@ -13,8 +13,7 @@
 
 typedef struct entry {
     int fd;
-    int port;  /* its own; 0 while nobody has asked */
-    bool used; /* a request has gone out on it */
+    int port; /* its own; 0 while nobody has asked */
 } entry;
 
 static size_t count(const kat_engine *engine)
@@ -37,7 +36,7 @@ bool kat_socket_reserve(kat_engine *engine)
 /* False when memory has run out. */
 static bool add(kat_engine *engine, int fd)
 {
-    entry fresh = {fd, 0, false};
+    entry fresh = {fd, 0};
     size_t i;
 
     for (i = 0; i < count(engine); i++) {
@@ -113,7 +112,6 @@ static bool stirred(int fd)
 
 bool kat_socket_stale(kat_engine *engine, int port)
 {
-    bool stale = false;
     size_t i;
 
     /* Two may have one port, where they lead to different places: a connection
@@ -123,10 +121,8 @@ bool kat_socket_stale(kat_engine *engine, int port)
 
         if (e->port == 0)
             e->port = port_of(e->fd);
-        if (e->port != port)
-            continue;
-        stale = stale || (e->used && stirred(e->fd));
-        e->used = true;
+        if (e->port == port && stirred(e->fd))
+            return true;
     }
-    return stale;
+    return false;
 }

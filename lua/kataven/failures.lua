@@ -18,6 +18,33 @@ local KIND_NAMES = {
 
 local AFTER_LOSS = "; it may have been carried out all the same (maybeApplied): look with list() before repeating it"
 
+-- What to do about a refused handshake, by the words of the TLS library, which alone say which check failed (OpenSSL's,
+-- and GnuTLS's where they are known).
+local TLS_ADVICE = {
+    { "local issuer", "to trust it, name its issuer's certificate with caFile; a server ought to send the intermediate"
+        .. " ones itself" },
+    { "issuer", "to trust it, name its issuer's certificate with caFile" },
+    { "self[- ]signed", "to trust it, name its issuer's certificate with caFile" },
+    { "expired", "look at this machine's clock; if it is right, the server needs a new certificate" },
+    { "not yet valid", "look at this machine's clock; if it is right, the server needs a new certificate" },
+    { "not yet activated", "look at this machine's clock; if it is right, the server needs a new certificate" },
+    { "match", "it is for another host: check the host in baseUrl" },
+    { "too weak", "what this system takes is set in its OpenSSL; the server needs a stronger certificate" },
+    { "too small", "what this system takes is set in its OpenSSL; the server needs a stronger certificate" },
+    { "alert protocol version", "the server has to offer TLS 1.2 or newer" },
+    { "unsupported protocol", "the server has to offer TLS 1.2 or newer" },
+    { "wrong version number", "it does not seem to speak TLS: check the scheme (http or https) and port in baseUrl" },
+}
+
+local function tlsAdvice(detail)
+    for _, row in ipairs(TLS_ADVICE) do
+        if detail:find(row[1]) then
+            return "; " .. row[2]
+        end
+    end
+    return ""
+end
+
 --- Whether a transport may give a failure of this kind. "orphaned" is libcurl's
 --- own: the client was closed, or the process forked, under the attempt.
 ---@param kind any
@@ -95,9 +122,7 @@ local function lossMessage(self, problem)
     elseif kind == "connection" then
         return "the connection broke before a whole answer came: " .. detail
     elseif kind == "tls" then
-        local unknown = detail:find("issuer") or detail:find("self[- ]signed")
-        return ("the secure connection to %s was refused: %s%s"):format(self.client.baseText, detail,
-            unknown and "; to trust it, name its issuer's certificate with caFile" or "")
+        return ("the secure connection to %s was refused: %s%s"):format(self.client.baseText, detail, tlsAdvice(detail))
     end
     return detail
 end

@@ -174,6 +174,53 @@ static void lines_are_counted(void **state)
     kat_headers_free(&h);
 }
 
+/* Where an answer ends may not depend on who reads it. */
+static void a_length_is_one_number(void **state)
+{
+    static const struct {
+        const char *first, *second;
+        kat_headers_result result;
+        bool promise;
+    } rows[] = {
+        {"Content-Length: 0", NULL, KAT_HEADERS_OK, false},
+        {"content-LENGTH:\t20 ", NULL, KAT_HEADERS_OK, true},
+        {"Content-Length: 20", "Content-Length: 20", KAT_HEADERS_OK, true},
+        {"Content-Length: 20, 20 ,\t020", NULL, KAT_HEADERS_OK, true},
+        {"Content-Length: 99999999999999999999999", NULL, KAT_HEADERS_OK, true},
+        {"Content-Length: 18446744073709551615", NULL, KAT_HEADERS_OK, true},
+        {"Content-Lengthy: x", "Content-Lengt: y", KAT_HEADERS_OK, false},
+        {"Transfer-Encoding: chunked", NULL, KAT_HEADERS_OK, true},
+        {"Content-Length: 20", "Content-Length: 2", KAT_HEADERS_WRONG_LENGTH, true},
+        {"Content-Length: 0", "Content-Length: 2", KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length: 20, 2", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length:", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length: ,", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length: 2,", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length: 0x2", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length: -2", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length: +2", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length: 2 bytes", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+        {"Content-Length: 2.0", NULL, KAT_HEADERS_WRONG_LENGTH, false},
+    };
+    kat_headers h = {0};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        kat_headers_result result;
+
+        assert_int_equal(line(&h, "HTTP/1.1 200 OK"), KAT_HEADERS_OK); /* forgets the one before */
+        result = line(&h, rows[i].first);
+        if (rows[i].second) {
+            assert_int_equal(result, KAT_HEADERS_OK);
+            result = line(&h, rows[i].second);
+        }
+        if (result != rows[i].result || h.promise != rows[i].promise)
+            fail_msg("%s: %d, promise %d", rows[i].first, (int)result, h.promise);
+    }
+    kat_headers_free(&h);
+}
+
 static void a_reset_begins_anew(void **state)
 {
     kat_headers h = {0};
@@ -223,6 +270,7 @@ int main(void)
         cmocka_unit_test(bytes_are_limited),
         cmocka_unit_test(one_line_of_the_limit_fits),
         cmocka_unit_test(lines_are_counted),
+        cmocka_unit_test(a_length_is_one_number),
         cmocka_unit_test(a_reset_begins_anew),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };

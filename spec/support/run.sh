@@ -2,8 +2,9 @@
 # Runs the specs, each file in a process of its own, and adds them up: run.sh "<C programs>" "<spec files>"
 #
 # The Makefile calls it at the root of the repository, with LUA_BIN, CORE, LUA_PATH and LUA_CPATH set. A file that
-# fails is shown whole but for what passed; V=1 shows everything. A crash, a file that runs into the time limit, one
-# without a test or one that ends before its plan counts as a failure. The last line is `N passed, N failed`.
+# fails is shown whole but for what passed; V=1 shows everything. Lines that begin with `# figures: ` are shown always.
+# A crash, a file that runs into the time limit, one without a test or one that ends before its plan counts as a
+# failure. The last line is `N passed, N failed`.
 #
 # SPEC_UNDER is a command that every file is run under, and every Lua that a spec starts through child.lua. SPEC_FLAGS
 # are for busted. With SPEC_COLLECTOR=hard Lua's collector never rests. SPEC_REPORTS is a directory, into which a
@@ -96,6 +97,7 @@ one() {
 
 	if [ "$f" = 0 ]; then
 		echo "ok    $name  $p$([ "$s" = 0 ] || echo " ($s skipped)")$([ "$spent" -lt 3 ] || echo " in $spent s")"
+		sed -n 's/^# figures: /      /p' "$work/out"
 		[ -z "${V:-}" ] || sed 's/^/    /' "$work/out" "$work/err"
 		return
 	fi

@@ -150,19 +150,25 @@ local function ask(self, command)
 end
 
 -- A script: one list of steps for each connection, in the order in which they come. Beside them may stand `default`
--- (the steps of later connections; without it they are reset), `tls` ({cert, key, protocol}), `listen = false` (the
+-- (the steps of later connections; without it they are reset), `tls` (as in the step below), `listen = false` (the
 -- port refuses), `listenAfter` (it refuses for so many seconds) and `port`.
 --
 -- Steps, each a table:
 --   read = "request", "head" or a number of bytes
---   send = bytes; `times` repeats them        trickle = bytes; `chunk` of them `every` so many seconds
+--   send = bytes; `times` repeats them; with `echo`, a header's name, its value in the last request replaces the {name}
+--   trickle = bytes; `chunk` of them `every` so many seconds
+--   choose = "method" or a header's name, of the last request: what stands in `cases` for its value, else `steps`; a
+--   value   that came up before takes `again`, where there is one
 --   stall = seconds or true (for ever); ends early when the client goes, unless it is `deaf` and does not even read
 --   effect = name, which is counted           unlisten = true: the port refuses from now on
---   wait = name of a signal, signal = name    ["repeat"] = a number or true, with `steps`
---   tls = true, or {cert, key, protocol}: the handshake happens here
+--   wait = name of a signal or what `wait` below takes, signal = name
+--   ["repeat"] = a number or true, with `steps`
+--   tls = true, or {cert, key, protocol, ciphers, verify}, as luasec calls them: the handshake happens here
 --   close, cut (without TLS's goodbye) or reset = true: the end. A list without one of them ends with a close.
-function servers.tcp(script)
-    local self = setmetatable({ process = process.start("tcp_server", "") }, tcp)
+--
+-- `environment` holds variables for the server's process.
+function servers.tcp(script, environment)
+    local self = setmetatable({ process = process.start("tcp_server", "", environment) }, tcp)
     local ok, why = pcall(self.script, self, script or {})
     if not ok then
         if self.process:running() then self.process:stop() end
@@ -190,14 +196,15 @@ local function readable(log)
 end
 
 -- What has happened: connections (a number), requests ({connection, method, target, version, headers, header, head,
--- body, at}), ended ({connection, how, why, at}), effects (by name), effectsTotal. `at` is in seconds since the script
--- was given; `how` is close, cut or reset as the script said, "gone" where the client ended it, "tls" where
+-- body, at, effects}), ended ({connection, how, why, at}), effects (by name), effectsTotal. `at` is in seconds since
+-- the script was given; `how` is close, cut or reset as the script said, "gone" where the client ended it, "tls" where
 -- the handshake failed, with `why`.
 function tcp:log()
     return readable(ask(self, { command = "log" }))
 end
 
--- Waits until so many `connections`, `requests`, `effects` and `ended` have been seen, and gives the log.
+-- Waits until so many `connections`, `requests`, `effects` and `ended` have been seen, and a `signal` was given, and
+-- gives the log.
 function tcp:wait(wanted)
     local command = { command = "wait", timeout = 10 }
     for name, value in pairs(wanted) do command[name] = value end

@@ -21,17 +21,22 @@ function process.succeeds(command)
     return result == true or result == 0
 end
 
--- Starts `name`.lua of spec/support; `arguments` are for the shell, quoted where they need it.
+-- Starts `name`.lua of spec/support; `arguments` are for the shell, quoted where they need it, and `environment` holds
+-- further variables.
 --
 -- Input is a pipe that `popen` holds: the C library keeps it out of the servers started later, so that closing it is
 -- the end for this one. Output comes back through a named pipe, since `popen` goes in one direction only.
-function process.start(name, arguments)
+function process.start(name, arguments, environment)
     local pipe = os.tmpname()
     os.remove(pipe)
     assert(process.succeeds("mkfifo -m 600 " .. process.quote(pipe)), "mkfifo failed")
     local program = process.quote(("%s../%s.lua"):format(here, name))
-    local command = ("ulimit -t %d; exec %s %s %s >%s 2>&1"):format(
-        CPU_SECONDS, LUA, program, arguments, process.quote(pipe))
+    local variables = {}
+    for variable, value in pairs(environment or {}) do
+        variables[#variables + 1] = ("export %s=%s; "):format(variable, process.quote(value))
+    end
+    local command = ("ulimit -t %d; %sexec %s %s %s >%s 2>&1"):format(
+        CPU_SECONDS, table.concat(variables), LUA, program, arguments, process.quote(pipe))
     local input = assert(io.popen(command, "w"))
     -- Opening waits for the other side, so the server's first line cannot be missed.
     local output = assert(io.open(pipe, "r"))

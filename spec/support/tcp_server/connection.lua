@@ -131,6 +131,8 @@ function connection:startTls(parameters)
         protocol = parameters.protocol or "any",
         certificate = parameters.cert,
         key = parameters.key,
+        ciphers = parameters.ciphers,
+        verify = parameters.verify,
         options = { "all" },
     })
     if not wrapped then error("TLS: " .. tostring(problem)) end

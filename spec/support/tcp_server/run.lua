@@ -27,6 +27,7 @@ function run.new(server, script)
         ended = array(),
         effects = object(),
         effectsTotal = 0,
+        values = {},
     }, run)
 end
 
@@ -37,11 +38,15 @@ end
 function run:record(conn, request)
     request.connection = conn.number
     request.at = self:elapsed()
+    request.effects = 0
+    conn.last = request
     self.requests[#self.requests + 1] = request
     self.changed:signal()
 end
 
-function run:effect(name)
+-- Counted by its name, and for the connection's last request.
+function run:effect(name, conn)
+    if conn.last then conn.last.effects = conn.last.effects + 1 end
     self.effects[name] = (self.effects[name] or 0) + 1
     self.effectsTotal = self.effectsTotal + 1
     self.changed:signal()
@@ -50,6 +55,14 @@ end
 function run:signal(name)
     self.signals[name] = true
     self.changed:signal()
+end
+
+-- Whether a header has been met with this value before.
+function run:met(name, value)
+    local key = name .. "=" .. value
+    local before = self.values[key]
+    self.values[key] = true
+    return before
 end
 
 -- Numbers a connection, as soon as it is accepted: coroutines do not begin in the order of their making.
@@ -85,12 +98,14 @@ function run:log()
     }
 end
 
--- True when at least so many connections, requests, effects and ends have been seen as `wanted` says.
+-- True when at least so many connections, requests, effects and ends have been seen as `wanted` says, and the signal
+-- has been given that it names.
 function run:reached(wanted)
     return self.connections >= (wanted.connections or 0)
         and #self.requests >= (wanted.requests or 0)
         and #self.ended >= (wanted.ended or 0)
         and self.effectsTotal >= (wanted.effects or 0)
+        and (not wanted.signal or self.signals[wanted.signal] == true)
 end
 
 return run

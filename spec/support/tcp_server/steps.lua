@@ -11,7 +11,8 @@ local actions = {}
 
 -- The fields that may stand beside a step's main field.
 local EXTRAS = {
-    send = { times = true },
+    send = { times = true, echo = true },
+    choose = { cases = true, again = true, steps = true },
     trickle = { every = true, chunk = true },
     stall = { deaf = true },
     ["repeat"] = { steps = true },
@@ -28,13 +29,27 @@ function actions.read(run, conn, step)
     return true
 end
 
+-- A header of the connection's last request, or its method.
+local function said(conn, name)
+    local request = conn.last or { headers = {} }
+    if name == "method" then return request.method or "" end
+    for _, field in ipairs(request.headers) do
+        if field[1]:lower() == name then return field[2] end
+    end
+    return ""
+end
+
 -- Long bodies are repeated here and not in the script, and sent in blocks.
 function actions.send(_, conn, step)
-    local left = step.times or 1
-    local perBlock = math.max(1, math.floor(65536 / math.max(1, #step.send)))
+    local left, bytes = step.times or 1, step.send
+    if step.echo then
+        local value = said(conn, step.echo)
+        bytes = bytes:gsub("{" .. step.echo:gsub("%p", "%%%0") .. "}", function() return value end)
+    end
+    local perBlock = math.max(1, math.floor(65536 / math.max(1, #bytes)))
     while left > 0 do
         local count = math.min(left, perBlock)
-        local ok, how, why = conn:send(step.send:rep(count))
+        local ok, how, why = conn:send(bytes:rep(count))
         if not ok then return nil, how, why end
         left = left - count
     end
@@ -60,15 +75,30 @@ function actions.tls(run, conn, step)
     return conn:startTls(type(step.tls) == "table" and step.tls or run.tls)
 end
 
-function actions.effect(run, _, step)
-    run:effect(step.effect)
+function actions.effect(run, conn, step)
+    run:effect(step.effect, conn)
     return true
 end
 
--- Connections wait for one another, or for the spec, by the name of a signal. A signal stays given.
+local function come(run, wanted)
+    if type(wanted) == "table" then return run:reached(wanted) end
+    return run.signals[wanted]
+end
+
+-- Connections wait for one another, or for the spec, by the name of a signal, which stays given; or until so much has
+-- been seen.
 function actions.wait(run, _, step)
-    while not run.signals[step.wait] do run.changed:wait() end
+    while not come(run, step.wait) do run.changed:wait() end
     return true
+end
+
+-- Goes by what the last request says.
+function actions.choose(run, conn, step)
+    local value = said(conn, step.choose)
+    local before = step.again and run:met(step.choose, value)
+    local list = before and step.again or step.cases and step.cases[value] or step.steps or {}
+    if #list == 0 then return true end
+    return steps.perform(run, conn, list)
 end
 
 function actions.signal(run, _, step)
@@ -123,6 +153,11 @@ function steps.check(list)
         if type(step) ~= "table" then error("a step is a table", 0) end
         local action = actionOf(step)
         if action == "repeat" then steps.check(step.steps) end
+        if action == "choose" then
+            for _, one in pairs(step.cases or {}) do steps.check(one) end
+            steps.check(step.again or {})
+            steps.check(step.steps or {})
+        end
     end
 end
 
