@@ -197,7 +197,8 @@ function tcp:log()
     return readable(ask(self, { command = "log" }))
 end
 
--- Waits until so many `connections`, `requests`, `effects` and `ended` have been seen, and gives the log.
+-- Waits until so many `connections`, `requests`, `effects` and `ended` have been seen, and gives the log. Raises after
+-- `timeout` seconds, 10 unless told.
 function tcp:wait(wanted)
     local command = { command = "wait", timeout = 10 }
     for name, value in pairs(wanted) do command[name] = value end
