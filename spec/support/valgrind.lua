@@ -4,7 +4,7 @@
 local valgrind = {}
 
 --- What to put before the interpreter.
-valgrind.launcher = { "valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
+valgrind.launcher = { "valgrind", "--quiet", "--vgdb=no", "--error-exitcode=99", "--leak-check=full",
     "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite" }
 
 --- Why a spec has to do without, or nil.
