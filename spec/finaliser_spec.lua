@@ -125,7 +125,13 @@ describe("a host's code at the worst moment", function()
             run()
         end)
 
-        it("and valgrind finds nothing, " .. way.name, valgrind.test(pending, run))
+        it("and valgrind finds nothing, " .. way.name, function()
+            if valgrind.problem then
+                pending(valgrind.problem)
+            else
+                run(valgrind.launcher)
+            end
+        end)
     end
 
     -- Between the client and its first request: the prepared header lines go first, and the engine last.

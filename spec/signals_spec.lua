@@ -228,11 +228,11 @@ describe("Ctrl-C in the stand-alone interpreter", function()
 
     it("ends a wait for a name's address", function()
         local log = os.tmpname()
-        finally(function() os.remove(log) end)
         interrupt("kataven.new(options).widgetKeys.list()", function()
             repeat
                 os.execute "sleep 0.01"
             until files.read(log) == "asked\n"
+            os.remove(log)
         end, { URL = "https://api.slow.test/v1", LD_PRELOAD = slow, SLOW_DNS = "60", SLOW_DNS_LOG = log })
     end)
 end)

@@ -37,9 +37,8 @@ static int base(lua_State *L)
     return 2;
 }
 
-/* join(base, path) -> url | nil, problem
- * A finaliser may ask a client that is collected together with it, and whose
- * base is gone: any answer will do then, for the call goes no further. */
+/* join(base, path) -> url | nil, problem; nothing at all once the base was
+ * collected, for a finaliser may use a client that is collected with it */
 static int join(lua_State *L)
 {
     const kat_base *b = luaL_checkudata(L, 1, TYPE);
@@ -47,10 +46,8 @@ static int join(lua_State *L)
     const char *path = luaL_checklstring(L, 2, &len), *problem;
     kat_buf *out;
 
-    if (!b->text) {
-        lua_pushliteral(L, "");
-        return 1;
-    }
+    if (!b->text)
+        return 0;
     out = lkat_newbox(L);
     problem = kat_url_join(out, b, path, len);
     if (problem && !*problem)

@@ -154,6 +154,9 @@ function client.new(o)
         given = given or NOTHING
         if not spec.url then
             spec.url = core.join(base, spec.path)
+            if not spec.url then -- collected; a finaliser calls
+                close(inside)
+            end
         end
         return call.run(inside, spec, given,
             given.headers and headerSets(baseHeaders, given.headers) or ownSets,

@@ -28,6 +28,17 @@ end
 local CLEARED = { "CI", "KATAVEN_API_KEY", "KATAVEN_ACCOUNT_ID", "KATAVEN_BASE_URL", "KATAVEN_LOG",
     "KATAVEN_CASSETTE", "KATAVEN_CASSETTE_MODE", "LUA_INIT" }
 
+-- Ends a child whose spec was killed before it could see to that, where there is
+-- such a program.
+local limited
+local function limit()
+    if limited == nil then
+        local result = os.execute "timeout --foreground 1 true 2>/dev/null"
+        limited = (result == true or result == 0) and "timeout --foreground 300 " or ""
+    end
+    return limited
+end
+
 local Child = {}
 Child.__index = Child
 
@@ -88,7 +99,7 @@ function child.start(script, options)
     handle:close()
 
     -- It tells its own number before it becomes the program.
-    local words = { [[sh -c 'echo $$; exec "$@"' sh env]] }
+    local words = { limit() .. [[sh -c 'echo $$; exec "$@"' sh env]] }
     for _, name in ipairs(CLEARED) do
         words[#words + 1] = "-u " .. name
     end

@@ -204,7 +204,7 @@ function tcp:log()
 end
 
 -- Waits until so many `connections`, `requests`, `effects` and `ended` have been seen, and a `signal` was given, and
--- gives the log.
+-- gives the log. Raises after `timeout` seconds, 10 unless told.
 function tcp:wait(wanted)
     local command = { command = "wait", timeout = 10 }
     for name, value in pairs(wanted) do command[name] = value end
