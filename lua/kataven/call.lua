@@ -373,7 +373,7 @@ function call.run(client, spec, options, headerSets, retry)
         end
         canceller.register(self.cancel, self)
     end
-    local fine, value, result = true, nil, nil
+    local fine, value, result = true
     if self.wait == core.wait and client.transport == client.curl then
         -- Nothing yields in there. Should it raise, since memory has run out, the
         -- turn is given back at once: the next call might block until its lease ends.

@@ -17,7 +17,10 @@ meter cjson_meter = {.name = "lua-cjson"};
 bool meter_traces, meter_arena;
 
 enum { ARENA = 16 << 20 };
-static union { long long align; char bytes[ARENA]; } arena_block;
+static union {
+    long long align;
+    char bytes[ARENA];
+} arena_block;
 #define arena (arena_block.bytes)
 static size_t arena_used;
 static long arena_live; /* blocks */

@@ -191,10 +191,17 @@ static lua_State *fresh(void)
 
 bool state_prepare(const char *where, int port, hub_counts *counts)
 {
-    static const char *const astray[] = {
-        "KATAVEN_API_KEY",  "KATAVEN_ACCOUNT_ID",    "KATAVEN_BASE_URL", "KATAVEN_LOG",
-        "KATAVEN_CASSETTE", "KATAVEN_CASSETTE_MODE", "CI",               "no_proxy",
-        "NO_PROXY",         "SSL_CERT_FILE",         "SSL_CERT_DIR"};
+    static const char *const astray[] = {"KATAVEN_API_KEY",
+                                         "KATAVEN_ACCOUNT_ID",
+                                         "KATAVEN_BASE_URL",
+                                         "KATAVEN_LOG",
+                                         "KATAVEN_CASSETTE",
+                                         "KATAVEN_CASSETTE_MODE",
+                                         "CI",
+                                         "no_proxy",
+                                         "NO_PROXY",
+                                         "SSL_CERT_FILE",
+                                         "SSL_CERT_DIR"};
     lua_State *L = luaL_newstate();
     char proxy[64];
     bool done = L && lkat_file_count <= MOST_FILES;
