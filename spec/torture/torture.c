@@ -1,4 +1,4 @@
-/* The allocation sweep: every scenario of scenarios.lua, with its n-th request
+/* The allocation sweep: every scenario of spec/torture, with its n-th request
  * for memory refused, for every n until it gets by without meeting the refusal;
  * once with that request alone refused, and once with all that follow. And every
  * scenario with a collector that never rests.
@@ -248,7 +248,7 @@ int main(int argc, char **argv)
     told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     counts = hub_start(&port);
     if (told == MAP_FAILED || !counts || !state_prepare(argv[1], port, counts)) {
-        fprintf(stderr, "torture: there is no memory, no hub or no %s\n", STATE_SCENARIOS);
+        fprintf(stderr, "torture: there is no memory, no hub or no scenarios\n");
         return 2;
     }
     for (number = 1; state_scenario(number, name, sizeof name); number++)
