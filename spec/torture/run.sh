@@ -7,7 +7,8 @@ program=$1
 shift
 # In memory where that can be: a cassette is written to disk in earnest.
 work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+other=
+trap '[ -z "$other" ] || kill "$other" 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 mkdir "$work/0" "$work/1"
 
@@ -18,8 +19,10 @@ export ASAN_OPTIONS UBSAN_OPTIONS
 
 started=$(date +%s)
 "$program" "$work/1" 1 2 "$@" >"$work/other" 2>&1 &
+other=$!
 "$program" "$work/0" 0 2 "$@" 2>&1 | tee "$work/one"
-wait
+wait "$other"
+other=
 cat "$work/other"
 
 grep -hE '^[0-9]+ points, [0-9]+ passed, [0-9]+ failed$' "$work/one" "$work/other" >"$work/totals"

@@ -1,13 +1,12 @@
 #include "state.h"
 
-#include <dirent.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "host.h"
 #include "kataven.h"
 #include "lkat_files.h"
 #include "meters.h"
@@ -22,11 +21,14 @@ typedef struct code {
     size_t size;
 } code;
 
+/* Run in this order: each gets the host's functions and what those before gave. */
+static const char *const scenario_files[] = {"spec/torture/verdict.lua", "spec/torture/calls.lua",
+                                             "spec/torture/scenarios.lua",
+                                             "spec/torture/cassettes.lua"};
+enum { SCENARIO_FILES = sizeof scenario_files / sizeof *scenario_files, SCENARIOS = 2 };
+
 /* Modules, and behind them the scenarios. */
-static code compiled[MOST_FILES + 1];
-static const char *directory;
-static int hub_port;
-static hub_counts *hub;
+static code compiled[MOST_FILES + SCENARIO_FILES];
 static long torments;
 
 static int write_code(lua_State *L, const void *part, size_t size, void *data)
@@ -63,61 +65,6 @@ static int run_code(lua_State *L)
     return lua_gettop(L);
 }
 
-/* count(kind, subject) -> how often the hub has done that */
-static int count(lua_State *L)
-{
-    const char *kind = luaL_checkstring(L, 1);
-    int subject = (int)luaL_checkinteger(L, 2);
-
-    luaL_argcheck(L, subject >= 0 && subject < HUB_SUBJECTS, 2, "a digit");
-    lua_pushinteger(L, strcmp(kind, "posts") == 0     ? hub->posts[subject]
-                       : strcmp(kind, "patches") == 0 ? hub->patches[subject]
-                                                      : hub->deletes[subject]);
-    return 1;
-}
-
-static int requests(lua_State *L)
-{
-    lua_pushinteger(L, hub->requests);
-    return 1;
-}
-
-static int strangers(lua_State *L)
-{
-    lua_pushinteger(L, hub->strangers);
-    return 1;
-}
-
-static int settle(lua_State *L)
-{
-    lua_pushboolean(L, hub_settle(hub_port));
-    return 1;
-}
-
-/* files() -> how many there are in the directory */
-static int files(lua_State *L)
-{
-    DIR *dir = opendir(directory);
-    int found = -2; /* . and .. */
-
-    while (dir && readdir(dir))
-        found++;
-    if (dir)
-        closedir(dir);
-    lua_pushinteger(L, found);
-    return 1;
-}
-
-/* wait(seconds [, fd]): as a host's loop would. Allocates nothing. */
-static int wait(lua_State *L)
-{
-    struct pollfd p = {(int)luaL_optinteger(L, 2, -1), POLLIN, 0};
-    double ms = luaL_checknumber(L, 1) * 1000;
-
-    poll(&p, 1, ms > 10000 ? 10000 : (int)ms + 1);
-    return 0;
-}
-
 /* Has Lua make the metatable of its own buffers: where memory runs out in the
  * midst of that, Lua 5.4 keeps one without methods, and no long string can be
  * made in that state any more. */
@@ -133,12 +80,9 @@ static void warm(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* Leaves the list of scenarios on top, and nothing of what was there before. */
 static void set_up(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"open", kataven_open},   {"count", count},   {"requests", requests}, {"files", files},
-        {"strangers", strangers}, {"settle", settle}, {"wait", wait},         {NULL, NULL}};
-    const luaL_Reg *f;
     int i;
 
     luaL_openlibs(L);
@@ -153,24 +97,22 @@ static void set_up(lua_State *L)
         lua_setfield(L, -2, lkat_files[i].module);
     }
     lua_settop(L, 0);
-    lua_pushinteger(L, MOST_FILES);
-    lua_pushcclosure(L, run_code, 1);
-    lua_newtable(L);
-    for (f = functions; f->name; f++) {
-        lua_pushcfunction(L, f->func);
-        lua_setfield(L, -2, f->name);
+    host_push(L);
+    for (i = 0; i < SCENARIO_FILES; i++) {
+        int value;
+
+        lua_pushinteger(L, MOST_FILES + i);
+        lua_pushcclosure(L, run_code, 1);
+        for (value = 1; value <= i + 1; value++)
+            lua_pushvalue(L, value);
+        lua_call(L, i + 1, 1);
     }
-    lua_pushinteger(L, hub_port);
-    lua_setfield(L, -2, "port");
-    lua_pushstring(L, directory);
-    lua_setfield(L, -2, "directory");
+    lua_settop(L, SCENARIOS + 2);
 }
 
-/* Gives the list of scenarios: scenarios.lua(host). */
 static int list(lua_State *L)
 {
     set_up(L);
-    lua_call(L, 1, 1);
     return 1;
 }
 
@@ -208,9 +150,7 @@ bool state_prepare(const char *where, int port, hub_counts *counts)
     size_t n;
     int i;
 
-    directory = where;
-    hub_port = port;
-    hub = counts;
+    host_prepare(where, port, counts);
     for (n = 0; n < sizeof astray / sizeof *astray; n++)
         unsetenv(astray[n]);
     /* Nothing may go through it: the hub would tell. */
@@ -223,11 +163,13 @@ bool state_prepare(const char *where, int port, hub_counts *counts)
                dump(L, &compiled[i]);
         lua_settop(L, 0);
     }
-    if (done && luaL_loadfile(L, STATE_SCENARIOS) != 0) {
-        fprintf(stderr, "%s\n", lua_tostring(L, -1));
-        done = false;
+    for (i = 0; done && i < SCENARIO_FILES; i++) {
+        done = luaL_loadfile(L, scenario_files[i]) == 0;
+        if (!done)
+            fprintf(stderr, "%s\n", lua_tostring(L, -1));
+        done = done && dump(L, &compiled[MOST_FILES + i]);
+        lua_settop(L, 0);
     }
-    done = done && dump(L, &compiled[MOST_FILES]);
     if (L)
         lua_close(L);
     return done;
@@ -282,7 +224,6 @@ static int prepare(lua_State *L)
     int i;
 
     set_up(L);
-    lua_call(L, 1, 1);
     for (i = 1;; i++) {
         lua_rawgeti(L, -1, i);
         luaL_checktype(L, -1, LUA_TTABLE);

@@ -8,8 +8,6 @@
 
 #include "hub.h"
 
-#define STATE_SCENARIOS "spec/torture/scenarios.lua"
-
 /* To be called once; compiles everything, since a state is made for every point.
  * `directory` is for the scenarios' files. */
 bool state_prepare(const char *directory, int port, hub_counts *counts);

@@ -1,4 +1,4 @@
-/* The allocation sweep: every scenario of scenarios.lua, with its n-th request
+/* The allocation sweep: every scenario of spec/torture, with its n-th request
  * for memory refused, for every n until it gets by without meeting the refusal;
  * once with that request alone refused, and once with all that follow. And every
  * scenario with a collector that never rests.
@@ -10,6 +10,7 @@
  * `parts` processes that share the work this is number `part`, from 0. */
 #include <dirent.h>
 #include <errno.h>
+#include <lualib.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,14 +20,16 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "hub.h"
 #include "meters.h"
 #include "state.h"
 
-#include <lualib.h>
-
 #ifdef LUA_JITLIBNAME
+#include <luajit.h>
 enum { LUAJIT = 1 };
 #else
 enum { LUAJIT = 0 };
@@ -105,6 +108,11 @@ static bool point(const char *scenario, const mode *m, long n, bool *hit)
         fail("there is no state for Lua's allocator of the sweep", 0, 1);
         return false;
     }
+#ifdef LUA_JITLIBNAME
+    /* Where memory runs out in compiled code, LuaJIT may go round in it for ever. */
+    if (m->meter == &lua_meter)
+        luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+#endif
     /* On the stack: what is run, and what judges it. */
     began = now();
     lua_pushvalue(L, -2);
@@ -176,6 +184,13 @@ static int sweep(const char *scenario, const mode *m, long only)
     return 0;
 }
 
+static void end_with_parent(void)
+{
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+}
+
 /* One test. */
 static bool run(const char *scenario, const mode *m, long only)
 {
@@ -188,6 +203,7 @@ static bool run(const char *scenario, const mode *m, long only)
     memset(told, 0, sizeof *told);
     pid = fork();
     if (pid == 0) {
+        end_with_parent();
         alarm(POINT_S);
         exit(sweep(scenario, m, only));
     }
@@ -232,7 +248,7 @@ int main(int argc, char **argv)
     told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     counts = hub_start(&port);
     if (told == MAP_FAILED || !counts || !state_prepare(argv[1], port, counts)) {
-        fprintf(stderr, "torture: there is no memory, no hub or no %s\n", STATE_SCENARIOS);
+        fprintf(stderr, "torture: there is no memory, no hub or no scenarios\n");
         return 2;
     }
     for (number = 1; state_scenario(number, name, sizeof name); number++)
