@@ -28,6 +28,40 @@ describe("client:close", function()
         assert.equal(0, #transport.requests)
     end)
 
+    it("closes the descriptor at once, also after a wait that raised, once that was collected", function()
+        if not core.descriptors or not io.open "/proc/self/fd" then
+            pending("there is no descriptor here, or no /proc to see it in")
+            return
+        end
+        local shown
+        local client = kataven.new {
+            apiKey = spy.TOKEN, baseUrl = "http://127.0.0.1:1",
+            wait = function(_, fd)
+                shown = fd or shown
+                error "the host is in trouble"
+            end,
+        }
+        local function isOpen()
+            local handle = io.open("/proc/self/fdinfo/" .. shown)
+            local text = handle and handle:read "*a" or ""
+            return handle ~= nil and handle:close() and text:find("tfd:", 1, true) ~= nil
+        end
+        -- In a function of its own, whose frame is gone when the garbage is collected.
+        local function call()
+            coroutine.wrap(function()
+                pcall(client.widgetKeys.list)
+            end)()
+        end
+        call()
+        assert.is_number(shown)
+        assert.is_true(isOpen())
+        collectgarbage()
+        collectgarbage()
+        client:close()
+        assert.is_false(isOpen())
+        assert.matches("closed", tostring(client)) -- and so it is not the collector who did it
+    end)
+
     it("may be called again, with a dot as well", function()
         local client = spy.client(spy.new(spy.json "[]"))
         for _ = 1, 3 do

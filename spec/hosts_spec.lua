@@ -143,7 +143,7 @@ for _, name in ipairs { "cqueues", "copas", "luv", "yield" } do
             end
         end)
 
-        it("waits without work", function()
+        it("waits without work #speed", function()
             tcp:script { default = { { read = "request" }, { stall = 0.6 }, { send = EMPTY } } }
             clientOf(tcp, {})
             local used = os.clock()

@@ -345,7 +345,7 @@ describe("client:parallel", function()
             client:close()
         end)
 
-        it("waits for back-offs, with nothing in flight", function()
+        it("waits for back-offs, with nothing in flight #speed", function()
             hub:reset()
             hub:next { n = 3, status = 503, body = "later" }
             local client, used = clientOf(hub, { retry = { baseDelay = 0.2 } }), os.clock()

@@ -97,7 +97,9 @@ local function newInside(o)
         watches = core.descriptors and host.watches and clock == nil or false,
         ownClock = clock ~= nil,
         closed = false,
-        waits = 0, -- calls that are in the host's hands right now
+        -- The calls that are in the host's hands right now. One whose wait raised,
+        -- or whose coroutine was dropped, leaves it once it was collected.
+        waiting = setmetatable({}, { __mode = "k" }),
     }
     if clock then
         -- A recorded conversation has a time of its own, which waits move: to
@@ -127,7 +129,7 @@ local function close(inside)
         return
     end
     inside.closed = true
-    if inside.waits == 0 then
+    if not next(inside.waiting) then
         waiting.freeEngine(inside)
     else
         -- While calls are in the host's hands, the descriptor they watch stays

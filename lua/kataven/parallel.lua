@@ -246,7 +246,6 @@ function parallel.run(client, tasks, given)
         done = 0,
         resting = 0, -- tasks whose call waits before it tries again
         alive = {}, -- started, and not done
-        yielded = false, -- a task did so by itself, and is ready again
         due = {}, -- when those that wait for a time go on
         queue = {},
         first = 1,

@@ -50,11 +50,11 @@ end
 ---@return boolean stop the call must end
 local function wait(self, seconds, fd)
     local client = self.client
-    client.waits = client.waits + 1
+    client.waiting[self] = true
     client.fd = fd or client.fd
     self.wait(seconds < SHORTEST and SHORTEST or seconds, fd)
-    client.waits = client.waits - 1
-    if client.closed and client.waits == 0 then
+    client.waiting[self] = nil
+    if client.closed and not next(client.waiting) then
         waiting.freeEngine(client) -- whoever had to hear of it has
     end
     if not stopped(self) then

@@ -269,7 +269,7 @@ function calls.run(given)
     check("every answer went to its own call", tally.foreign == 0, ("%d were another's"):format(tally.foreign))
     check("no write had two effects", stats.twice == 0 and stats.writes > 0, ("%d of %d"):format(stats.twice,
         stats.writes))
-    check("memory is where it was", measure.settled(warm, after, given.count - warmUp))
+    check("memory is where it was", measure.settled(warm, after, given.count - warmUp, 1024))
     if before.fds then
         -- While it is open the client keeps some connections, more or fewer.
         check("descriptors are no more than its connections", after.fds <= warm.fds + MOST_IN_FLIGHT,

@@ -109,7 +109,7 @@ function clients.run(given)
     print(measure.line("at the end", after))
     check("every client's call ended as it should", #tally.wrong == 0 and sum == given.count,
         #tally.wrong > 0 and table.concat(tally.wrong, "; ") or ("%d of %d"):format(sum, given.count))
-    check("memory is where it was", measure.settled(warm, after, given.count - warmUp))
+    check("memory is where it was", measure.settled(warm, after, given.count - warmUp, 512))
     if before.fds then
         check("descriptors are where they were", after.fds == before.fds, ("%d, then %d"):format(before.fds, after.fds))
     end
