@@ -329,6 +329,7 @@ local function settle(self)
     self.wait, self.crew = how, crew
     if crew then
         self.probes = host.PROBES
+        crew.running.turn = self.turn
         function self.wait(seconds)
             crew:park(self, seconds)
         end
