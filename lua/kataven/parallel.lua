@@ -84,6 +84,9 @@ local function finish(self, task, ok, value, second)
     end
     self.results[task.index] = result
     self.alive[task] = nil
+    if task.turn then
+        task.turn:leave() -- that of a call which raised would be kept from the others
+    end
     self.done = self.done + 1
     if self.progress and self.complaint == nil then
         local fine, why = pcall(self.progress, self.done, self.count)

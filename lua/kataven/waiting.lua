@@ -162,6 +162,7 @@ function waiting.settle(self)
     self.wait, self.crew = how, crew
     if crew then
         self.probes = host.PROBES
+        crew.running.turn = self.turn -- which its crew gives back, should the call raise
         local function park(seconds)
             crew:park(self, seconds)
         end

@@ -51,6 +51,7 @@ local RECORDED = [[{
 local function cassette(name, mode, before, replays)
     scenarios[#scenarios + 1] = {
         name = name,
+        without = "retry",
         start = function()
             local kataven = host.open()
             assert(kataven.cassette) -- loads it

@@ -42,7 +42,7 @@ end
 local scenarios = {
     {
         name = "load",
-        without = "libcurl",
+        without = "libcurl, retry",
         start = function()
             return function()
                 local kataven = host.open()

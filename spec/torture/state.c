@@ -195,7 +195,7 @@ bool state_scenario(int number, char *name, size_t size)
     return found;
 }
 
-bool state_wants(const char *scenario, const char *allocator)
+bool state_wants(const char *scenario, const char *word)
 {
     lua_State *L = luaL_newstate();
     bool wants = true;
@@ -210,7 +210,7 @@ bool state_wants(const char *scenario, const char *allocator)
         lua_getfield(L, -1, "name");
         lua_getfield(L, -2, "without");
         wants = strcmp(lua_tostring(L, -2), scenario) != 0 || !lua_isstring(L, -1) ||
-                strcmp(lua_tostring(L, -1), allocator) != 0;
+                !strstr(lua_tostring(L, -1), word);
         lua_settop(L, 1);
     }
     lua_close(L);

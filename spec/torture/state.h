@@ -15,8 +15,10 @@ bool state_prepare(const char *directory, int port, hub_counts *counts);
 /* The name of the scenario with that number; false behind the last. */
 bool state_scenario(int number, char *name, size_t size);
 
-/* Whether a scenario has anything to do with an allocator. */
-bool state_wants(const char *scenario, const char *allocator);
+/* Whether a scenario is to be swept with the allocator, or in the mode, of that
+ * name: one that never asks it for memory says that it goes without, and so does
+ * one of many thousand points. */
+bool state_wants(const char *scenario, const char *word);
 
 /* A state with the scenario prepared: a function that runs it and one that judges
  * what came of it are on the stack. NULL where this Lua takes no allocator. */

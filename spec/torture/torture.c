@@ -257,7 +257,7 @@ int main(int argc, char **argv)
 
             if (!chosen(argc, argv, 4, name) || !chosen(argc, argv, 5, m->allocator) ||
                 !chosen(argc, argv, 6, m->name) || !state_wants(name, m->allocator) ||
-                turn++ % parts != part)
+                !state_wants(name, m->name) || turn++ % parts != part)
                 continue;
             if (run(name, m, argc > 7 ? atol(argv[7]) : 0))
                 passed++;
