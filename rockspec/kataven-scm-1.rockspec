@@ -104,6 +104,7 @@ build = {
     ["kataven.queue"] = "lua/kataven/queue.lua",
     ["kataven.redact"] = "lua/kataven/redact.lua",
     ["kataven.request"] = "lua/kataven/request.lua",
+    ["kataven.result"] = "lua/kataven/result.lua",
     ["kataven.transport"] = "lua/kataven/transport.lua",
     ["kataven.version"] = "lua/kataven/version.lua",
     ["kataven.waiting"] = "lua/kataven/waiting.lua",

@@ -3,12 +3,8 @@
 
 local check = require "kataven.check"
 local core = require "kataven.core"
+local result = require "kataven.result"
 local waiting = require "kataven.waiting"
-
----@class kataven.Result what became of a task
----@field value? any the first value that it returned
----@field meta? any the second one: of a call, a kataven.Meta
----@field err? any what it raised, or its second value where the first is nil: of a call, a kataven.Error
 
 ---@class kataven.ParallelOptions
 ---@field progress? fun(done: integer, total: integer) called whenever a task has ended
@@ -74,15 +70,7 @@ local function wake(task)
 end
 
 local function finish(self, task, ok, value, second)
-    local result = {}
-    if not ok then
-        result.err = value == nil and "the task raised nil" or value
-    elseif value == nil then
-        result.err = second
-    else
-        result.value, result.meta = value, second
-    end
-    self.results[task.index] = result
+    self.results[task.index] = result.of(ok, value, second)
     self.alive[task] = nil
     if task.turn then
         task.turn:leave() -- that of a call which raised would be kept from the others

@@ -5,6 +5,7 @@
 local check = require "kataven.check"
 local errors = require "kataven.errors"
 local host = require "kataven.host"
+local result = require "kataven.result"
 
 ---@class kataven.QueueOptions
 ---@field max? integer calls that wait at most; 1000
@@ -38,24 +39,17 @@ local function carryOut(self, runner, task)
     local ok, value, second = pcall(task)
     runner.running = runner.running - 1
     self.ended = self.ended + 1
-    local result = {}
-    if not ok then
-        result.err = value == nil and "the task raised nil" or value
-    elseif value == nil then
-        result.err = second
-    else
-        result.value, result.meta = value, second
-    end
-    if result.err ~= nil then
+    local outcome = result.of(ok, value, second)
+    if outcome.err ~= nil then
         self.failed = self.failed + 1
     end
     if self.whenDone then
-        local fine, why = pcall(self.whenDone, result)
+        local fine, why = pcall(self.whenDone, outcome)
         if not fine then
             ngx.log(ngx.ERR, "kataven: a queue's done raised: ", tostring(why))
         end
-    elseif result.err ~= nil then
-        ngx.log(ngx.ERR, "kataven: a call of a queue failed: ", tostring(result.err))
+    elseif outcome.err ~= nil then
+        ngx.log(ngx.ERR, "kataven: a call of a queue failed: ", tostring(outcome.err))
     end
 end
 

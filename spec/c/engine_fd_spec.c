@@ -8,22 +8,6 @@
 
 static const char OK[] = "{\"ok\":true}";
 
-static int descriptor(fixture *f)
-{
-    int fd = kat_fd(f->engine);
-
-    if (fd < 0)
-        skip(); /* no epoll here: the host steps by the clock */
-    return fd;
-}
-
-static bool readable(int fd, int ms)
-{
-    struct pollfd one = {fd, POLLIN, 0};
-
-    return poll(&one, 1, ms) == 1;
-}
-
 /* As a host does it: waits on the descriptor alone, without a time of its own,
  * and steps when it is readable. Gives the number of steps. */
 static int wait_and_step(fixture *f, int fd, const kat_op *op)
@@ -261,75 +245,6 @@ static void a_signal_breaks_a_blocking_wait(void **state)
 }
 
 /* A host that cannot watch comes back soon at first, and then less often. */
-/* For a host without timers: the descriptor alone ends a back-off, though the
- * other operations end, and are claimed, before. */
-static void it_wakes_at_the_end_of_a_back_off(void **state)
-{
-    fixture *f = *state;
-    int fd = descriptor(f);
-    double began = kat_now();
-
-    kat_prepare_wait(f->engine, NULL, 0.2, true);
-    kat_prepare_wait(f->engine, NULL, 10, true); /* another's, which is longer */
-    run(f, (ask){0});
-    kat_op_claim(&f->ops[0]);
-    kat_step(f->engine);
-    assert_false(readable(fd, 0));
-    assert_true(readable(fd, 1000 * PATIENCE_S));
-    assert_true(kat_now() - began >= 0.199);
-    kat_step(f->engine);
-    assert_false(readable(fd, 0)); /* once */
-}
-
-/* Its own wait forgets it: the descriptor is no longer hot for the others. */
-static void an_alarm_that_is_over_is_forgotten(void **state)
-{
-    fixture *f = *state;
-    int fd = descriptor(f);
-
-    kat_prepare_wait(f->engine, NULL, 0.01, true);
-    assert_true(readable(fd, 1000 * PATIENCE_S));
-    server_does(&f->server, hold_the_slow);
-    start_and_await(f, &f->ops[0], (ask){.path = "/slow"});
-    kat_prepare_wait(f->engine, &f->ops[0], 10, true);
-    assert_false(readable(fd, 20));
-    kat_op_cancel(&f->ops[0]);
-}
-
-/* With no request under way nothing reads the timer but the next wait. */
-static void an_alarm_needs_no_request(void **state)
-{
-    fixture *f = *state;
-    int fd = descriptor(f), i;
-
-    for (i = 0; i < 2; i++) {
-        kat_prepare_wait(f->engine, NULL, 0.05, true);
-        assert_false(readable(fd, 0));
-        assert_true(readable(fd, 1000 * PATIENCE_S));
-        kat_step(f->engine);
-    }
-    kat_prepare_wait(f->engine, NULL, PATIENCE_S, true);
-    assert_false(readable(fd, 0));
-}
-
-/* A step for another's sake, whose caller does not wait again, takes the timer's
- * signal: a host without timers would sleep on. */
-static void an_alarm_is_not_lost_with_its_signal(void **state)
-{
-    fixture *f = *state;
-    int fd = descriptor(f);
-
-    run(f, (ask){0});
-    kat_op_claim(&f->ops[0]);
-    kat_prepare_wait(f->engine, NULL, 0.01, true);
-    assert_true(readable(fd, 1000 * PATIENCE_S));
-    kat_step(f->engine);
-    kat_settle(f->engine);
-    assert_true(readable(fd, 0));
-    kat_prepare_wait(f->engine, NULL, PATIENCE_S, true);
-    assert_false(readable(fd, 0));
-}
-
 static void waits_without_a_watcher_grow(void **state)
 {
     fixture *f = *state;
@@ -422,10 +337,6 @@ int main(void)
         FIXTURE(the_bell_rings_for_whoever_waits_next),
         FIXTURE(a_turn_that_was_poked_rings_too),
         FIXTURE(who_is_called_next_hears_of_it),
-        FIXTURE(it_wakes_at_the_end_of_a_back_off),
-        FIXTURE(an_alarm_that_is_over_is_forgotten),
-        FIXTURE(an_alarm_needs_no_request),
-        FIXTURE(an_alarm_is_not_lost_with_its_signal),
         FIXTURE(it_is_still_when_nothing_is_under_way),
         FIXTURE(a_blocking_wait_heeds_no_bell),
         FIXTURE(a_signal_breaks_a_blocking_wait),

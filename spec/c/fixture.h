@@ -218,4 +218,21 @@ static inline const char *header_of(const kat_op *op, const char *name)
 #define counted(f, counter) server_read_count(&(f)->server, &(f)->server.counter)
 #define await(f, counter, count) assert_true(server_wait(&(f)->server, &(f)->server.counter, count))
 
+/* The descriptor that a host watches. */
+static inline int descriptor(fixture *f)
+{
+    int fd = kat_fd(f->engine);
+
+    if (fd < 0)
+        skip(); /* no epoll here: the host steps by the clock */
+    return fd;
+}
+
+static inline bool readable(int fd, int ms)
+{
+    struct pollfd one = {fd, POLLIN, 0};
+
+    return poll(&one, 1, ms) == 1;
+}
+
 #endif

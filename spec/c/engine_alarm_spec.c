@@ -1,0 +1,83 @@
+/* Hosts without timers: the descriptor turns readable at the end of a wait. */
+#include "fixture.h"
+
+/* For a host without timers: the descriptor alone ends a back-off, though the
+ * other operations end, and are claimed, before. */
+static void it_wakes_at_the_end_of_a_back_off(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f);
+    double began = kat_now();
+
+    kat_prepare_wait(f->engine, NULL, 0.2, true);
+    kat_prepare_wait(f->engine, NULL, 10, true); /* another's, which is longer */
+    run(f, (ask){0});
+    kat_op_claim(&f->ops[0]);
+    kat_step(f->engine);
+    assert_false(readable(fd, 0));
+    assert_true(readable(fd, 1000 * PATIENCE_S));
+    assert_true(kat_now() - began >= 0.199);
+    kat_step(f->engine);
+    assert_false(readable(fd, 0)); /* once */
+}
+
+/* Its own wait forgets it: the descriptor is no longer hot for the others. */
+static void an_alarm_that_is_over_is_forgotten(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f);
+
+    kat_prepare_wait(f->engine, NULL, 0.01, true);
+    assert_true(readable(fd, 1000 * PATIENCE_S));
+    server_does(&f->server, hold_the_slow);
+    start_and_await(f, &f->ops[0], (ask){.path = "/slow"});
+    kat_prepare_wait(f->engine, &f->ops[0], 10, true);
+    assert_false(readable(fd, 20));
+    kat_op_cancel(&f->ops[0]);
+}
+
+/* With no request under way nothing reads the timer but the next wait. */
+static void an_alarm_needs_no_request(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f), i;
+
+    for (i = 0; i < 2; i++) {
+        kat_prepare_wait(f->engine, NULL, 0.05, true);
+        assert_false(readable(fd, 0));
+        assert_true(readable(fd, 1000 * PATIENCE_S));
+        kat_step(f->engine);
+    }
+    kat_prepare_wait(f->engine, NULL, PATIENCE_S, true);
+    assert_false(readable(fd, 0));
+}
+
+/* A step for another's sake, whose caller does not wait again, takes the timer's
+ * signal: a host without timers would sleep on. */
+static void an_alarm_is_not_lost_with_its_signal(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f);
+
+    run(f, (ask){0});
+    kat_op_claim(&f->ops[0]);
+    kat_prepare_wait(f->engine, NULL, 0.01, true);
+    assert_true(readable(fd, 1000 * PATIENCE_S));
+    kat_step(f->engine);
+    kat_settle(f->engine);
+    assert_true(readable(fd, 0));
+    kat_prepare_wait(f->engine, NULL, PATIENCE_S, true);
+    assert_false(readable(fd, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FIXTURE(it_wakes_at_the_end_of_a_back_off),
+        FIXTURE(an_alarm_that_is_over_is_forgotten),
+        FIXTURE(an_alarm_needs_no_request),
+        FIXTURE(an_alarm_is_not_lost_with_its_signal),
+    };
+
+    return cmocka_run_group_tests_name("engine_alarm", tests, NULL, NULL);
+}
