@@ -5,8 +5,8 @@ local host, verdict = ...
 local fail, show = verdict.fail, verdict.show
 
 local function options(more)
-    local all = { apiKey = verdict.TOKEN, baseUrl = "http://127.0.0.1:" .. host.port, retry = false, timeout = 5,
-        connectTimeout = 5 }
+    local all = { apiKey = verdict.TOKEN, baseUrl = "http://127.0.0.1:" .. host.port, retry = false, timeout = 20,
+        connectTimeout = 20 }
     for name, value in pairs(more or {}) do
         all[name] = value
     end

@@ -34,7 +34,7 @@ enum { LUAJIT = 1 };
 #else
 enum { LUAJIT = 0 };
 #endif
-enum { POINT_S = 20, MOST_POINTS = 100000, SLOW_MS = 3000 };
+enum { POINT_S = 60, MOST_POINTS = 100000, SLOW_MS = 15000 };
 
 typedef struct mode {
     const char *allocator, *name;
