@@ -13,7 +13,7 @@ local faults = {}
 --- A call that meets no fault has so long; whatever ends before has not ended by its timeout.
 faults.PATIENCE = 20
 --- What a busy machine may add to a time that is exact. A call that a fault keeps for ever is far beyond.
-faults.SLACK = 5
+faults.SLACK = 20
 --- The timeout where a fault needs one.
 faults.TIMEOUT = 0.15
 
