@@ -2,8 +2,8 @@
 --
 --   make LUA=5.1; eval "$(make -s env LUA=5.1)"; lua5.1 examples/copas.lua
 --
--- Reads KATAVEN_API_KEY, and KATAVEN_BASE_URL where it is not the production's. Runs with copas 1, which has no timers,
--- as with later ones.
+-- Needs copas (Debian: lua-copas, for Lua 5.1). Reads KATAVEN_API_KEY, and KATAVEN_BASE_URL where it is not the
+-- production's. Runs with copas 1, which has no timers, as with later ones.
 
 local copas = require "copas"
 local kataven = require "kataven"

@@ -2,7 +2,7 @@
 --
 --   eval "$(make -s env)"; lua5.4 examples/cqueues.lua
 --
--- Reads KATAVEN_API_KEY, and KATAVEN_BASE_URL where it is not the production's.
+-- Needs cqueues (Debian: lua-cqueues). Reads KATAVEN_API_KEY, and KATAVEN_BASE_URL where it is not the production's.
 
 local cqueues = require "cqueues"
 local kataven = require "kataven"
@@ -21,11 +21,11 @@ end
 local ticks = 0
 loop:wrap(function()
     repeat
-        cqueues.sleep(0.01)
+        cqueues.sleep(0.001)
         ticks = ticks + 1
     until loop:count() == 1
 end)
 
 assert(loop:loop())
-print(("the loop ran %s meanwhile"):format(ticks > 1 and "on" or "nothing else"))
+print(("the loop ticked %d times meanwhile"):format(ticks))
 client:close()

@@ -4,7 +4,7 @@
 --   eval "$(make -s env)"; lua5.4 examples/frames.lua
 --
 -- Reads KATAVEN_API_KEY, and KATAVEN_BASE_URL where it is not the production's. An engine brings its own loop; here
--- luasocket has the clock and the sleep.
+-- luasocket (Debian: lua-socket) has the clock and the sleep.
 
 local kataven = require "kataven"
 local socket = require "socket"

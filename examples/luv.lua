@@ -2,7 +2,7 @@
 --
 --   eval "$(make -s env)"; lua5.4 examples/luv.lua
 --
--- Reads KATAVEN_API_KEY, and KATAVEN_BASE_URL where it is not the production's.
+-- Needs luv (Debian: lua-luv). Reads KATAVEN_API_KEY, and KATAVEN_BASE_URL where it is not the production's.
 
 local kataven = require "kataven"
 local uv = require "luv"
@@ -12,7 +12,7 @@ local left, ticks = 0, 0
 
 -- What else the program does meanwhile.
 local ticker = uv.new_timer()
-ticker:start(10, 10, function()
+ticker:start(1, 1, function()
     ticks = ticks + 1
 end)
 
@@ -30,4 +30,4 @@ for _, name in ipairs { "acme.com", "shop.example", "play.example" } do
 end
 
 uv.run()
-print(("the loop ran %s meanwhile"):format(ticks > 1 and "on" or "nothing else"))
+print(("the loop ticked %d times meanwhile"):format(ticks))

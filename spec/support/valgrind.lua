@@ -10,6 +10,7 @@ valgrind.launcher = { "valgrind", "--quiet", "--vgdb=no", "--error-exitcode=99",
 --- Why a spec has to do without, or nil.
 ---@type string?
 valgrind.problem = rawget(_G, "jit")
-    and "LuaJIT keeps its memory out of valgrind's sight, and compares strings beyond their ends on purpose" or nil
+    and "LuaJIT keeps its memory out of valgrind's sight, and compares strings beyond their ends on purpose"
+    or os.getenv "ASAN_OPTIONS" and "the sanitizers are at work, and valgrind cannot run what they are in" or nil
 
 return valgrind
