@@ -191,17 +191,19 @@ faults:
 # The specs once more, with the compiler's own checks on memory and undefined behaviour, and what nobody freed. The
 # interpreter has to have the runtime from the start, so it is one of ours; LuaJIT brings its own memory, which the
 # runtime knows nothing of. Left out is what builds the library anew, without the checks: there is nothing to be seen.
-# And nginx would have to be built with the runtime.
+# And nginx would have to be built with the runtime. A child that was forked abandons what it inherited, which to them
+# is a leak.
 SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua)
 NGINX = $(wildcard spec/nginx_*spec.lua)
+FORKS = spec/fork_spec.lua
 # Where a spec's processes leave what was found, see run.sh.
 REPORTS = $(CURDIR)/$(BUILD)/reports
 
 sanitize: deps-check
 	@[ $(LUA) != luajit ] || { echo "make sanitize: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
 	@$(MAKE) --no-print-directory run-sanitized BUILD=$(BUILD)-sanitize CFLAGS="$(SANITIZED)" \
-		LUA_BIN="$(CURDIR)/$(BUILD)-sanitize/lua" SPECS="$(filter-out $(REBUILT) $(NGINX),$(SPECS))"
+		LUA_BIN="$(CURDIR)/$(BUILD)-sanitize/lua" SPECS="$(filter-out $(REBUILT) $(NGINX) $(FORKS),$(SPECS))"
 
 # The same with a collector that never rests, for what lives in the core and is used from Lua. Specs that count what the
 # collector has done, or take time, are not among them: each line of Lua takes some twenty times as long.
@@ -229,7 +231,7 @@ OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
 	@SPEC_UNDER="$(VALGRIND)" SPEC_REPORTS="$(REPORTS)" SPEC_FLAGS=--exclude-tags=speed \
-		$(MAKE) --no-print-directory run-specs SPECS="$(filter-out $(REBUILT) $(NGINX) $(OTHERS),$(SPECS))"
+		$(MAKE) --no-print-directory run-specs SPECS="$(filter-out $(REBUILT) $(NGINX) $(FORKS) $(OTHERS),$(SPECS))"
 
 # Eight threads with a Lua each, under the thread sanitizer.
 TSAN_CALLS ?= 250

@@ -254,6 +254,9 @@ describe("while a name is slowly resolved", function()
 
         -- LuaRocks tells the linker nothing of -z nodelete: the module pins itself.
         it("the same is true of a module that was linked without the pin", function()
+            if os.getenv "ASAN_OPTIONS" then
+                return pending "the objects at hand want the sanitizers' runtime, which the host here lacks"
+            end
             local place = os.tmpname()
             os.remove(place)
             finally(function() os.execute("rm -rf " .. place) end)
