@@ -288,7 +288,7 @@ $(BUILD)/soak/%: spec/soak/%.c
 	$(call say,CC)
 	$(Q)$(CC) -std=c99 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $<
 
-# All of it but the long fuzzing, in less than 15 minutes on two cores.
+# All of it but the long fuzzing.
 check:
 	@.ci/run check
 
