@@ -98,7 +98,6 @@ bool kat_check_fork(kat_engine *engine)
     kat_buf_reset(&engine->sockets, 0);
     kat_gate_close(&engine->gate);
     engine->multi = NULL;
-    engine->sockets.len = 0;
     engine->idle = NULL;
     engine->idle_count = engine->active = engine->unclaimed = 0;
     engine->stepping = engine->broken = false;

@@ -93,6 +93,6 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     lua_pushstring(L, kat_curl_version_text());
     lua_setfield(L, -2, "curlVersion");
     lua_pushboolean(L, kat_has_fd());
-    lua_setfield(L, -2, "descriptors"); /* whether engine:fd() gives one */
+    lua_setfield(L, -2, "descriptors"); /* whether engine:prepare() gives one */
     return 1;
 }

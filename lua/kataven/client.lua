@@ -52,7 +52,6 @@ local widgetKeys = require "kataven.widget_keys"
 ---@field close fun(self: kataven.Client) ends calls in flight with a ClosedError and frees what the client holds; may be called again
 
 local NOTHING = {}
-local SHORTEST_WAIT = 0.001
 
 local function luaName()
     local jit = rawget(_G, "jit")
@@ -108,7 +107,7 @@ local function newInside(o)
         inside.wait = not host.wait and clock.advance or function(seconds, fd)
             local due = clock.now() + seconds
             -- A host that is known by name is let run, and not slept in.
-            host.wait(o.wait == host.wait and seconds or SHORTEST_WAIT, fd)
+            host.wait(o.wait == host.wait and seconds or waiting.SHORTEST, fd)
             local left = due - clock.now()
             if left > 0 then
                 clock.advance(left)

@@ -6,7 +6,8 @@ local host = require "kataven.host"
 
 local waiting = {}
 
-local SHORTEST = 0.001
+--- The shortest wait that a host is asked for, in seconds.
+waiting.SHORTEST = 0.001
 --- Seconds between looks at what cannot wake one, and how they grow.
 waiting.PAUSE_FIRST, waiting.PAUSE_GROWTH, waiting.PAUSE_LONGEST = 0.001, 1.5, 0.010
 --- The longest that a host is blocked without a look at its hooks: a signal that
@@ -52,7 +53,7 @@ local function wait(self, seconds, fd)
     local client = self.client
     client.waiting[self] = true
     client.fd = fd or client.fd
-    self.wait(seconds < SHORTEST and SHORTEST or seconds, fd)
+    self.wait(seconds < waiting.SHORTEST and waiting.SHORTEST or seconds, fd)
     client.waiting[self] = nil
     if client.closed and not next(client.waiting) then
         waiting.freeEngine(client) -- whoever had to hear of it has
@@ -180,7 +181,7 @@ end
 ---@param self table a call
 function waiting.probe(self)
     if self.probes and not stopped(self) then
-        wait(self, SHORTEST, bell(self, SHORTEST))
+        wait(self, waiting.SHORTEST, bell(self, waiting.SHORTEST))
     end
 end
 
