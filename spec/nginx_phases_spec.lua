@@ -1,6 +1,5 @@
 -- Every phase of a real nginx, and every place within one: a call works, or says why it cannot and sends nothing.
 
-local json = require "dkjson"
 local nginx = require "spec.support.nginx"
 local servers = require "spec.support.servers"
 
@@ -145,18 +144,6 @@ describe("the phases of nginx", function()
         return found
     end
 
-    -- The names of the hub's keys: what reached it.
-    local function created()
-        local names = {}
-        local answer = servers.http("GET", hub.url .. "/api/v1/widget-keys", {
-            headers = { Authorization = "Bearer " .. hub.apiKey },
-        })
-        for _, key in ipairs(json.decode(answer.body)) do
-            names[key.name] = (names[key.name] or 0) + 1
-        end
-        return names
-    end
-
     lazy_setup(function()
         hub = servers.hub()
         cert = servers.certificate()
@@ -192,7 +179,7 @@ describe("the phases of nginx", function()
     for _, phase in ipairs(CAN) do
         it(("%s makes a call"):format(phase), function()
             assert.equal(phase, seen[phase])
-            assert.is_true(created()[phase] >= 1)
+            assert.is_true(hub:created()[phase] >= 1)
         end)
     end
 
@@ -203,14 +190,14 @@ describe("the phases of nginx", function()
                 or "put the call into a queue %(client:queue%), or make it in rewrite, access, content or a timer",
                 seen[phase])
             assert.matches("; nothing was sent$", seen[phase])
-            assert.is_nil(created()[phase])
+            assert.is_nil(hub:created()[phase])
         end)
     end
 
     for where in pairs(GOOD) do
         it(("a call works in %s"):format(where), function()
             assert.equal(where, server:get("/" .. where:gsub("%W", "-")).body)
-            assert.equal(1, created()[where])
+            assert.equal(1, hub:created()[where])
         end)
     end
 
@@ -221,7 +208,7 @@ describe("the phases of nginx", function()
             assert.matches("OpenResty cannot wait at this place of the phase content: a C function is between the "
                 .. "call and its coroutine %(a callback of string.gsub or table.sort, require%); "
                 .. "nothing was sent", said)
-            assert.is_nil(created()[where])
+            assert.is_nil(hub:created()[where])
         end)
     end
 

@@ -1,6 +1,5 @@
 -- client:queue in a real nginx: calls from phases that cannot wait are carried out, once each.
 
-local json = require "dkjson"
 local nginx = require "spec.support.nginx"
 local servers = require "spec.support.servers"
 
@@ -64,18 +63,6 @@ describe("client:queue in nginx", function()
         end)
     end
 
-    -- How often each name was created.
-    local function created()
-        local names = {}
-        local answer = servers.http("GET", hub.url .. "/api/v1/widget-keys", {
-            headers = { Authorization = "Bearer " .. hub.apiKey },
-        })
-        for _, key in ipairs(json.decode(answer.body)) do
-            names[key.name] = (names[key.name] or 0) + 1
-        end
-        return names
-    end
-
     local function numbered(count)
         local names = {}
         for index = 1, count do
@@ -107,7 +94,7 @@ describe("client:queue in nginx", function()
                 end
             end
             awaitStats(server, "waiting=0 running=0 done=400 failed=0 refused=0")
-            assert.same(numbered(400), created())
+            assert.same(numbered(400), hub:created())
             assert.same({}, server:complaints())
         end)
     end)
@@ -125,7 +112,7 @@ describe("client:queue in nginx", function()
         }, function(server)
             assert.equal("400", server:get("/burst").body)
             awaitStats(server, "waiting=0 running=0 done=400 failed=0 refused=0")
-            assert.same(numbered(400), created())
+            assert.same(numbered(400), hub:created())
             assert.is_true(hub:stats().mostInFlight <= 20)
             assert.same({}, server:complaints())
         end)
@@ -158,7 +145,7 @@ describe("client:queue in nginx", function()
             server:get "/balanced"
             awaitStats(server, "waiting=0 running=0 done=6 failed=0 refused=0")
             assert.same({ init_worker = 1, balancer = 1, set = 1, header_filter = 1, body_filter = 1, log = 1 },
-                created())
+                hub:created())
         end)
     end)
 
@@ -177,7 +164,7 @@ describe("client:queue in nginx", function()
             server:awaitExit(old)
             assert.truthy(server:log():find("late: a queue takes nothing in the phase exit_worker, which has no "
                 .. "timers: put the call in before the worker exits; nothing was sent", 1, true))
-            assert.same({}, created())
+            assert.same({}, hub:created())
         end)
     end)
 
@@ -202,7 +189,7 @@ describe("client:queue in nginx", function()
             local refused = "HostError|0|false|the queue is full (max = 3 calls wait); nothing was sent\n"
             assert.equal(refused .. refused .. "3\n", server:get("/push").body)
             awaitStats(server, "waiting=0 running=0 done=3 failed=0 refused=2")
-            assert.same(numbered(3), created())
+            assert.same(numbered(3), hub:created())
         end)
     end)
 
@@ -262,7 +249,7 @@ describe("client:queue in nginx", function()
                 .. "400 what is %[redacted%]%?", complaints[1])
             assert.matches("kataven: a call of a queue failed: .*the task went wrong", complaints[2])
             assert.is_nil(server:log():find(hub.apiKey, 1, true))
-            assert.same({ good = 1 }, created())
+            assert.same({ good = 1 }, hub:created())
         end)
     end)
 
@@ -299,7 +286,7 @@ describe("client:queue in nginx", function()
                 end)
                 server:replace()
                 server:awaitExit(old)
-                assert.same(numbered(60), created())
+                assert.same(numbered(60), hub:created())
                 assert.same({}, server:complaints())
             end)
         end)
@@ -322,7 +309,7 @@ describe("client:queue in nginx", function()
             assert.matches("slow$", slow:receive "*a")
             slow:close()
             server:awaitExit(old)
-            assert.same(numbered(1), created())
+            assert.same(numbered(1), hub:created())
             -- What nginx says of any timer that is set so late.
             assert.same({}, server:complaints { "open socket #%-2 left in connection", "aborting$" })
         end)
@@ -348,7 +335,7 @@ describe("client:queue in nginx", function()
             end)
             server:await("the timer to be missed", function()
                 server:get "/push"
-                return created().n2
+                return hub:created().n2
             end)
         end)
     end)
@@ -366,10 +353,10 @@ describe("client:queue in nginx", function()
             server:await("nginx to drop it", function()
                 return server:log():find("1 lua_max_running_timers are not enough", 1, true)
             end)
-            assert.same({}, created())
+            assert.same({}, hub:created())
             server:await("the timer to be missed", function()
                 server:get "/push"
-                return created().n1
+                return hub:created().n1
             end)
         end)
     end)

@@ -113,6 +113,16 @@ function hub:advance(seconds)
     self:control("POST", "advance", { seconds = seconds })
 end
 
+-- How often each name was created, by the keys that are there.
+function hub:created()
+    local names = {}
+    local answer = servers.http("GET", self.url .. "/api/v1/widget-keys", {
+        headers = { Authorization = "Bearer " .. self.apiKey },
+    })
+    for _, key in ipairs(json.decode(answer.body)) do names[key.name] = (names[key.name] or 0) + 1 end
+    return names
+end
+
 function hub:stop()
     self.process:stop()
 end
