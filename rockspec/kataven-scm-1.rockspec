@@ -52,6 +52,7 @@ build = {
         "src/kat_slot.c",
         "src/kat_sockets.c",
         "src/kat_url.c",
+        "src/kat_utf8.c",
         "src/lkat_box.c",
         "src/lkat_core.c",
         "src/lkat_encode.c",

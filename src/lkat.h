@@ -62,6 +62,12 @@ void lkat_pushbox(lua_State *L, kat_buf *box);
 /* Raises "not enough memory" as Lua itself would. Does not return. */
 int lkat_nomem(lua_State *L);
 
+/* Pushes the value of a body that is JSON as promised: its first byte is `top`,
+ * and an array holds nothing but objects. Leaves the body empty then. False
+ * where it is anything else: nothing was pushed and the body is as it was.
+ * `spare` is empty, and room to work in; both must outlive what Lua may do. */
+bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top);
+
 /* Each adds its functions to the table on top. */
 void lkat_open_box(lua_State *L);
 void lkat_open_json(lua_State *L);   /* decode; needs lua-cjson */

@@ -150,24 +150,35 @@ static const char *failure_name(const kat_op *op)
     }
 }
 
-/* take() -> status, headers, body | nil, kind, message, sent, status
- * To push may collect garbage, and with it run a finaliser that closes the
- * client: so the answer is held until it was copied. */
+/* take([top]) -> status, headers, body | status, headers, nil, value |
+ * nil, kind, message, sent, status
+ * With `top` the value of a 2xx answer's JSON, where it is what lkat_pushjson
+ * wants of it: a text that nobody asks for is never made. To push may collect
+ * garbage, and with it run a finaliser that closes the client: so the answer is
+ * held until it was copied. */
 static int op_take(lua_State *L)
 {
     kat_op *op = check(L);
+    const char *top = luaL_optstring(L, 2, NULL);
     const char *message = kat_op_message(op), *kind = failure_name(op);
     bool whole = op->state == KAT_DONE && op->kind == KAT_NONE;
+    int results = 5;
 
     luaL_checkstack(L, 8, "an answer");
     kat_op_hold(op);
     if (whole) {
-        const kat_headers *headers = kat_op_headers(op);
-        const kat_buf *body = kat_op_body(op);
+        kat_buf *body = kat_op_body(op);
 
         lua_pushinteger(L, op->status);
-        push_headers(L, headers);
-        lua_pushlstring(L, body->len > 0 ? body->data : "", body->len);
+        push_headers(L, kat_op_headers(op));
+        results = 3;
+        if (top && op->status / 100 == 2 && lkat_pushjson(L, body, kat_op_spare(op), *top)) {
+            lua_pushnil(L);
+            lua_insert(L, -2);
+            results = 4;
+        } else {
+            lua_pushlstring(L, body->len > 0 ? body->data : "", body->len);
+        }
     } else {
         lua_pushnil(L);
         lua_pushstring(L, kind);
@@ -176,7 +187,7 @@ static int op_take(lua_State *L)
         lua_pushinteger(L, op->status);
     }
     kat_op_claim(op);
-    return whole ? 3 : 5;
+    return results;
 }
 
 void lkat_open_op(lua_State *L)

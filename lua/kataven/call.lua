@@ -13,12 +13,10 @@ local call = {}
 
 local SAFE = { GET = true, HEAD = true, OPTIONS = true }
 
+-- Asked for before an event is made: most clients have no log.
 local function logEvent(self, event)
-    local log = self.client.log
-    if log then
-        event.method, event.path, event.attempt = self.method, self.client.redactor:text(self.path), self.attempts
-        pcall(log, event)
-    end
+    event.method, event.path, event.attempt = self.method, self.client.redactor:text(self.path), self.attempts
+    pcall(self.client.log, event)
 end
 
 -- A call whose transport or wait raised, or whose coroutine was dropped, is out
@@ -34,13 +32,18 @@ local function nudgeCollector(turn)
     end
 end
 
+-- Seconds until the call's deadline.
+local function timeLeft(self)
+    return self.deadlineAt and self.deadlineAt - self.client.now() or math.huge
+end
+
 -- Takes a turn in the queue. Gives an error when the call must end first.
 local function takeTurn(self)
     local client, pause = self.client, waiting.PAUSE_FIRST
     -- A lease that outlives the attempt: it only ends a turn whose call was
     -- dropped without a trace.
     while true do
-        local left = self.deadlineAt - client.now()
+        local left = timeLeft(self)
         if left <= 0 then
             return failures.new(self, "TimeoutError",
                 ("the deadline of %g s passed before it could be sent (maxConcurrent = %d)"):format(
@@ -105,7 +108,7 @@ end
 
 local function send(self)
     local client = self.client
-    local left = self.deadlineAt - client.now()
+    local left = timeLeft(self)
     self.timeoutIsDeadline = left < self.timeout
     local timeout = self.timeoutIsDeadline and left or self.timeout
     local transport = client.transport
@@ -137,6 +140,7 @@ local function send(self)
         path = self.path,
         headers = set,
         body = self.body,
+        top = own and self.top or nil,
         timeout = timeout,
         connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
     }, waiter, through and self.turn or nil, park)
@@ -146,9 +150,13 @@ local function send(self)
     return normal(response, problem)
 end
 
-local function success(self, response, outcome)
-    local value, problem = self.expect(response)
+local function success(self, response)
+    local value, problem = response.value, nil
     if value == nil then
+        value, problem = self.expect(response)
+    end
+    if value == nil then
+        local outcome = { safe = self.safe, sent = true, status = response.status }
         return nil, failures.refused(self, response, outcome, problem)
     end
     return value, {
@@ -160,33 +168,18 @@ local function success(self, response, outcome)
     }
 end
 
--- One attempt, judged. Gives value and meta; or nil, an error, and the delay
--- before the next attempt where there may be one.
-local function attempt(self)
-    local client = self.client
-    local start = client.now()
-    self.attempts = self.attempts + 1
-    logEvent(self, { event = "request" })
-    local response, problem
-    if stopped(self) then -- by the log
-        problem = { kind = "cancelled", sent = false }
-        self.attempts = self.attempts - 1
-    else
-        response, problem = send(self)
-    end
-    self.turn:rest()
-    local elapsed = client.now() - start
-    if response then
-        logEvent(self, { event = "response", status = response.status, elapsed = elapsed })
-        local outcome = { safe = self.safe, sent = true, status = response.status }
-        if response.status >= 200 and response.status <= 299 then
-            return success(self, response, outcome)
-        end
-        local told = core.retryAfter(response.headers["retry-after"], response.headers["date"])
-        local err = failures.answered(self, response, outcome, told)
-        return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
-            self.deadlineAt - client.now())
-    end
+-- An answer that says no. Gives nil, an error, and the delay before the next
+-- attempt where there may be one.
+local function refusal(self, response)
+    local outcome = { safe = self.safe, sent = true, status = response.status }
+    local told = core.retryAfter(response.headers["retry-after"], response.headers["date"])
+    local err = failures.answered(self, response, outcome, told)
+    return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
+        timeLeft(self))
+end
+
+-- No answer to what was begun at `start`. Gives what `refusal` does.
+local function loss(self, problem, start)
     -- A fork leaves an attempt to the parent: whether it is answered there, the
     -- child cannot know.
     local outcome = {
@@ -196,9 +189,40 @@ local function attempt(self)
         kind = problem.kind == "orphaned" and "cancelled" or problem.kind,
     }
     local err = failures.lost(self, problem, outcome, stopped(self))
-    logEvent(self, { event = "error", elapsed = elapsed, error = tostring(err) })
+    if self.client.log then
+        logEvent(self, { event = "error", elapsed = self.client.now() - start, error = tostring(err) })
+    end
     return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, nil, core.random(),
-        self.deadlineAt - client.now())
+        timeLeft(self))
+end
+
+-- One attempt, judged. Gives value and meta; or what `refusal` does.
+local function attempt(self)
+    local client = self.client
+    local start
+    self.attempts = self.attempts + 1
+    if client.log then
+        start = client.now()
+        logEvent(self, { event = "request" })
+    end
+    local response, problem
+    if stopped(self) then -- by the log
+        problem = { kind = "cancelled", sent = false }
+        self.attempts = self.attempts - 1
+    else
+        response, problem = send(self)
+    end
+    self.turn:rest()
+    if not response then
+        return loss(self, problem, start)
+    end
+    if client.log then
+        logEvent(self, { event = "response", status = response.status, elapsed = client.now() - start })
+    end
+    if response.status >= 200 and response.status <= 299 then
+        return success(self, response)
+    end
+    return refusal(self, response)
 end
 
 local function run(self, problem)
@@ -221,12 +245,14 @@ local function run(self, problem)
         if value ~= nil or not delay then
             return value, result
         end
-        logEvent(self, { event = "retry", delay = delay, status = result.status, error = tostring(result) })
+        if self.client.log then
+            logEvent(self, { event = "retry", delay = delay, status = result.status, error = tostring(result) })
+        end
         if waiting.untilTime(self, self.client.now() + delay) then
             return nil, failures.new(self, stopped(self),
                 "ended while it waited to try again, after " .. tostring(result), { status = result.status })
         end
-        if self.client.now() >= self.deadlineAt then
+        if timeLeft(self) <= 0 then
             return nil, result -- the wait took longer than it was to
         end
     end
@@ -234,7 +260,7 @@ end
 
 --- Carries out a call.
 ---@param client table a client's inside (see kataven.client)
----@param spec { method: string, path: string, url: string, body?: string, expect: function }
+---@param spec { method: string, path: string, url: string, body?: string, expect: function, top?: string }
 ---@param options table checked options of the call, or an empty table
 ---@param headerSets { plain: table, withBody: table }
 ---@param retry table the policy
@@ -248,6 +274,7 @@ function call.run(client, spec, options, headerSets, retry)
         url = spec.url,
         body = spec.body,
         expect = spec.expect,
+        top = spec.top,
         safe = SAFE[spec.method] == true,
         headerSets = headerSets,
         retry = retry,
@@ -258,7 +285,7 @@ function call.run(client, spec, options, headerSets, retry)
         attempts = 0,
         turn = client.engine:turn(),
     }
-    self.deadlineAt = self.deadline and self.began + self.deadline or math.huge
+    self.deadlineAt = self.deadline and self.began + self.deadline
     local problem = waiting.settle(self)
     if self.cancel then
         self.wake = function()

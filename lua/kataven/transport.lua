@@ -66,6 +66,8 @@ local function linesFor(self, set)
     return lines
 end
 
+-- The client's own calls name the first byte of the JSON that they expect as
+-- `top`. Where a 2xx answer is that, its `value` takes the place of its `body`.
 ---@param request kataven.Request
 ---@param wait fun(seconds: number, fd?: integer): boolean?
 ---@param turn? userdata the client's own: rests when the attempt ends, whatever becomes of its caller
@@ -96,14 +98,14 @@ function Curl:send(request, wait, turn, park)
             end
         end
     end
-    local status, kindOrHeaders, bodyOrMessage, sent, partial = op:take()
+    local status, kindOrHeaders, bodyOrMessage, sentOrValue, partial = op:take(request.top)
     if status then
-        return { status = status, headers = kindOrHeaders, body = bodyOrMessage }
+        return { status = status, headers = kindOrHeaders, body = bodyOrMessage, value = sentOrValue }
     end
     return nil, {
         kind = kindOrHeaders,
         message = bodyOrMessage,
-        sent = sent,
+        sent = sentOrValue,
         status = partial ~= 0 and partial or nil,
     }
 end
