@@ -267,6 +267,9 @@ end
 ---@return any value
 ---@return table meta_or_error
 function call.run(client, spec, options, headerSets, retry)
+    local began = client.now()
+    local deadline = options.deadline or client.deadline
+    -- What is set later is named here, so that there is room for it.
     local self = {
         client = client,
         method = spec.method,
@@ -280,12 +283,16 @@ function call.run(client, spec, options, headerSets, retry)
         retry = retry,
         cancel = options.cancel,
         timeout = options.timeout or client.timeout,
-        deadline = options.deadline or client.deadline,
-        began = client.now(),
+        timeoutIsDeadline = false,
+        deadline = deadline,
+        deadlineAt = deadline and began + deadline,
+        began = began,
         attempts = 0,
         turn = client.engine:turn(),
+        wait = nil,
+        crew = nil,
+        probes = nil,
     }
-    self.deadlineAt = self.deadline and self.began + self.deadline
     local problem = waiting.settle(self)
     if self.cancel then
         self.wake = function()
