@@ -8,8 +8,9 @@
 --   local answer = server:get "/list"
 --   server:stop()
 --
--- Its Lua finds what the spec's finds. It listens on loopback, keeps everything in a directory of its own, and is to be
--- started and stopped within lazy_setup and lazy_teardown, or with `nginx.with`.
+-- Its Lua finds what the spec's finds, unless it is given a `path` and a `cpath`. It listens on loopback, keeps
+-- everything in a directory of its own, and is to be started and stopped within lazy_setup and lazy_teardown, or with
+-- `nginx.with`.
 
 local files = require "spec.support.files"
 local requests = require "spec.support.requests"
@@ -48,7 +49,7 @@ end
 local Server = {}
 Server.__index = Server
 
--- Beside them: `env` and `content`, the Lua of locations by their paths.
+-- Beside them: `env`, `content` (the Lua of locations by their paths), `path` and `cpath`.
 local DEFAULTS = {
     workers = 1,
     main = "", -- lines beside events and http
@@ -131,8 +132,8 @@ local function configuration(parts, port, directory)
         modules = first(MODULES, "ngx_http_lua_module.so"):gsub("/$", ""),
         env = envLines(parts.env),
         content = locations(parts.content),
-        path = absolute(package.path),
-        cpath = absolute(package.cpath),
+        path = absolute(parts.path or package.path),
+        cpath = absolute(parts.cpath or package.cpath),
     }
     for name, default in pairs(DEFAULTS) do
         values[name] = parts[name] or default
@@ -196,7 +197,7 @@ local function launch(write, prefix, environment)
     error("nginx did not start:\n" .. text, 3)
 end
 
-local PARTS = { env = true, content = true }
+local PARTS = { env = true, content = true, path = true, cpath = true }
 for name in pairs(DEFAULTS) do
     PARTS[name] = true
 end
