@@ -293,7 +293,7 @@ $(BUILD)/soak/%: spec/soak/%.c
 # What the client costs beside what else one would take, and whether that is within the limits; bench/RESULTS.md is
 # written anew. BENCH picks rows, QUICK=1 makes each as short as it can be: make bench BENCH="warm cold" QUICK=1
 BENCH_BUILD = $(BUILD)/bench
-BENCH_TOOLS = $(addprefix $(BENCH_BUILD)/,bare measure yardstick.so meter.so counter.so slow_dns.so)
+BENCH_TOOLS = $(addprefix $(BENCH_BUILD)/,bare measure libcurl_memory yardstick.so meter.so counter.so slow_dns.so)
 # The last processor, for the server and the clients: what is measured shares it with nobody.
 BENCH_CORE ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) - 1)
 
@@ -311,6 +311,7 @@ run-bench:
 		LUA_BIN=$(LUA_BIN) BENCH_BUILD=$(BENCH_BUILD) QUICK=$(QUICK) \
 		$(if $(shell command -v taskset),taskset -c $(BENCH_CORE)) $(LUA_BIN) bench/run.lua $(BENCH)
 
+comma = ,
 BENCH_CC = $(CC) -std=c99 -D_GNU_SOURCE -fPIC $(WARNINGS) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS)
 TRANSFER = bench/tools/transfer.c
 
@@ -327,7 +328,7 @@ $(BENCH_BUILD)/yardstick.so: bench/tools/yardstick.c $(TRANSFER) bench/tools/tra
 $(BENCH_BUILD)/%.so: bench/tools/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(BENCH_CC) $(CURL_CFLAGS) $(LUA_CFLAGS) -shared -o $@ $< -ldl
+	$(Q)$(BENCH_CC) $(CURL_CFLAGS) $(LUA_CFLAGS) -shared -o $@ $< $(if $(filter counter,$*),-Wl$(comma)--no-as-needed $(CURL_LIBS)) -ldl
 
 $(BENCH_BUILD)/slow_dns.so: spec/support/slow_dns.c
 	@mkdir -p $(@D)
@@ -337,7 +338,7 @@ $(BENCH_BUILD)/slow_dns.so: spec/support/slow_dns.c
 $(BENCH_BUILD)/%: bench/tools/%.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(BENCH_CC) -o $@ $<
+	$(Q)$(BENCH_CC) $(CURL_CFLAGS) -o $@ $< $(if $(filter libcurl_memory,$*),$(CURL_LIBS))
 
 # All of it but the long fuzzing.
 check:

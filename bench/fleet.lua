@@ -2,12 +2,15 @@
 
 local figures = require "bench.figures"
 local files = require "spec.support.files"
+local meter = require "meter"
 local shell = require "spec.support.shell"
 
 local fleet = {}
 
 local LUA = os.getenv "LUA_BIN" or "lua"
 local BUILD = os.getenv "BENCH_BUILD" or "build/5.4/bench"
+-- What stands first in a PATH may be a script that picks one of several, at every start.
+local PYTHON = files.read "/usr/bin/python3" and "/usr/bin/python3" or "python3"
 
 --- All peers, in the order of tables. `needs` are a program and what it must be able to load; `decodes` is false for
 --- what only receives.
@@ -21,8 +24,8 @@ fleet.PEERS = {
         needs = { LUA, "socket", "cjson" }, package = "lua-socket" },
     { name = "lua-http", title = "lua-http (Lua 5.1), cjson", command = "lua5.1 bench/peers/lua_http.lua",
         needs = { "lua5.1", "http.client", "cjson" }, package = "lua-http" },
-    { name = "python", title = "Python, http.client", command = "python3 bench/peers/python.py",
-        needs = { "python3" }, package = "python3" },
+    { name = "python", title = "Python, http.client", command = PYTHON .. " bench/peers/python.py",
+        needs = { PYTHON }, package = "python3" },
     { name = "node-https", title = "Node, http(s) with an agent", command = "node bench/peers/node_https.js",
         needs = { "node" }, package = "nodejs" },
     { name = "node-fetch", title = "Node, fetch", command = "node bench/peers/node_fetch.js",
@@ -86,17 +89,19 @@ function fleet.start(peer, ...)
     return self
 end
 
---- Has it make so many calls, and gives the microseconds of processor time of one.
+--- Has it make so many calls, and gives the microseconds of processor time of one, and those by the clock.
 ---@param count integer
----@return number
+---@return number cpu
+---@return number wall
 function Worker:run(count)
+    local began = meter.now()
     self.input:write(count, "\n")
     self.input:flush()
     local spent = tonumber(self.output:read "*l" or "")
     if not spent then
         error(("%s ended:\n%s"):format(self.peer.title, files.read(self.directory .. "/errors") or ""), 0)
     end
-    return spent / count
+    return spent / count, (meter.now() - began) * 1e6 / count
 end
 
 function Worker:stop()
@@ -105,25 +110,29 @@ function Worker:stop()
     shell.try("rm -r %s", self.directory)
 end
 
---- Runs peers against each other: `arguments(peer)` gives each one's. Gives lists of microseconds for a call by names.
+--- Runs peers against each other: `arguments(peer)` gives each one's. Gives lists of microseconds for a call by names, of
+--- processor time and by the clock: the latter is with the server's part, where all share a core.
 ---@param peers table[]
 ---@param given { rounds: integer, calls: integer, warmUp: integer, arguments: fun(peer: table): string[] }
----@return table<string, number[]>
+---@return table<string, number[]> cpu
+---@return table<string, number[]> wall
 function fleet.race(peers, given)
-    local workers, names = {}, {}
+    local workers, names, walls = {}, {}, {}
     for index, peer in ipairs(peers) do
         local words = given.arguments(peer)
         workers[peer.name] = fleet.start(peer, words[1], words[2], words[3])
-        names[index] = peer.name
+        names[index], walls[peer.name] = peer.name, {}
         workers[peer.name]:run(given.warmUp)
     end
     local results = figures.interleave(names, given.rounds, function(name)
-        return workers[name]:run(given.calls)
+        local cpu, wall = workers[name]:run(given.calls)
+        table.insert(walls[name], wall)
+        return cpu
     end)
     for _, worker in pairs(workers) do
         worker:stop()
     end
-    return results
+    return results, walls
 end
 
 return fleet

@@ -8,12 +8,13 @@
 local files = require "spec.support.files"
 local fleet = require "bench.fleet"
 local meter = require "meter"
+local nginx = require "spec.support.nginx"
 local report = require "bench.report"
 local server = require "bench.server"
 local shell = require "spec.support.shell"
 
 -- In the order of the report.
-local ROWS = { "warm", "instructions" }
+local ROWS = { "warm", "instructions", "cold", "large", "flight", "frames", "nginx", "memory", "require" }
 
 local BUILD = os.getenv "BENCH_BUILD"
 
@@ -45,6 +46,12 @@ local function cassettes(directory)
     end
 end
 
+local problem = nginx.absent()
+if problem then
+    io.stderr:write("bench: ", problem, " (Debian: nginx libnginx-mod-http-lua)\n")
+    os.exit(2)
+end
+
 local quick = (os.getenv "QUICK" or "") ~= ""
 local began = meter.now()
 math.randomseed(os.time())
@@ -53,14 +60,14 @@ local directory = shell.run "pwd":match "[^\n]+" .. "/" .. BUILD .. "/data"
 local rows = picked()
 local peers, skipped = fleet.installed()
 local context = {
-    quick = quick, build = BUILD, report = report.new(), peers = peers, cassette = cassettes(directory),
+    quick = quick, build = BUILD, directory = directory, report = report.new(), peers = peers, cassette = cassettes(directory),
     server = server.start(directory, quick and { 1, 25, 1000 } or nil),
 }
 for _, line in ipairs(skipped) do
     context.report:note(line)
 end
 
-local ok, problem = xpcall(function()
+local ok, trouble = xpcall(function()
     for _, name in ipairs(rows) do
         io.stderr:write(("-- %s (%.0f s)\n"):format(name, meter.now() - began))
         require("bench.rows." .. name)(context)
@@ -68,7 +75,7 @@ local ok, problem = xpcall(function()
 end, debug.traceback)
 context.server.stop()
 if not ok then
-    io.stderr:write(tostring(problem), "\n")
+    io.stderr:write(tostring(trouble), "\n")
     os.exit(2)
 end
 

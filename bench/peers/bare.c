@@ -20,8 +20,7 @@ int main(int argc, char **argv)
     long count;
 
     if (argc < 3 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
-        !transfer_open(&t, argv[2],
-                       strcmp(argv[1], "create") == 0 && argc > 3 ? argv[3] : NULL)) {
+        !transfer_open(&t, argv[2], strcmp(argv[1], "create") == 0 && argc > 3 ? argv[3] : NULL)) {
         fprintf(stderr, "usage: bare list|create <url> [<body>]\n");
         return 2;
     }

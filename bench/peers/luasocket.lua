@@ -7,6 +7,7 @@ local worker = require "bench.worker"
 local host, port, path = worker.url:match "^http://([^:/]+):(%d+)(/.*)$"
 local connection = assert(socket.tcp4())
 assert(connection:connect(host, tonumber(port)))
+connection:settimeout(30)
 connection:setoption("tcp-nodelay", true)
 
 local head = (" %s HTTP/1.1\r\nHost: %s:%s\r\nAuthorization: Bearer %s\r\nAccept: application/json\r\n"):format(

@@ -8,7 +8,8 @@ import urllib.parse
 
 kind, url = sys.argv[1:3]
 parts = urllib.parse.urlsplit(url)
-connection = http.client.HTTPConnection(parts.hostname, parts.port)
+kept = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+connection = kept(parts.hostname, parts.port)
 headers = {
     "Authorization": "Bearer sk_live_bench_1",
     "Accept": "application/json",

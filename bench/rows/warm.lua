@@ -14,11 +14,11 @@ local function ratios(results)
     return all
 end
 
-local function tell(context, title, peers, results, all)
-    local rows = { { "", "µs of CPU for a call", "times the yardstick" } }
+local function tell(context, title, peers, results, all, walls)
+    local rows = { { "", "µs of CPU", "times the yardstick", "µs, with the server's" } }
     for _, peer in ipairs(peers) do
         rows[#rows + 1] = { peer.title, ("%.1f"):format(figures.median(results[peer.name])),
-            figures.text(all[peer.name]) }
+            figures.text(all[peer.name]), ("%.1f"):format(figures.median(walls[peer.name])) }
     end
     context.report:table(title, rows)
 end
@@ -66,17 +66,17 @@ local function recorded(context)
 end
 
 return function(context)
-    local results = race(context, "list", "25", 200)
+    local results, walls = race(context, "list", "25", 200)
     local all = ratios(results)
-    tell(context, "Warm list of 25 keys", context.peers, results, all)
+    tell(context, "Warm list of 25 keys, for a call", context.peers, results, all, walls)
     judgeList(context, results, all)
 
-    results = race(context, "list", "1000", 8)
-    tell(context, "Warm list of 1,000 keys", context.peers, results, ratios(results))
+    results, walls = race(context, "list", "1000", 8)
+    tell(context, "Warm list of 1,000 keys, for a call", context.peers, results, ratios(results), walls)
 
-    results = race(context, "create", "create", 200)
+    results, walls = race(context, "create", "create", 200)
     all = ratios(results)
-    tell(context, "Warm create", context.peers, results, all)
+    tell(context, "Warm create, for a call", context.peers, results, all, walls)
     context.report:most("warm `create`, CPU over the yardstick's POST", all.kataven.median, 1.15,
         figures.text(all.kataven))
 

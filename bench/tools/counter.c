@@ -15,14 +15,14 @@ int bench_counted(void)
     return count;
 }
 
-#define FORWARD(type, name, parameters, arguments)                                                 \
-    type name parameters                                                                           \
-    {                                                                                              \
-        type(*real) parameters;                                                                    \
-                                                                                                   \
-        *(void **)&real = dlsym(RTLD_NEXT, #name);                                                 \
-        count++;                                                                                   \
-        return real arguments;                                                                     \
+#define FORWARD(type, name, parameters, arguments) \
+    type name parameters                           \
+    {                                              \
+        type(*real) parameters;                    \
+                                                   \
+        *(void **)&real = dlsym(RTLD_NEXT, #name); \
+        count++;                                   \
+        return real arguments;                     \
     }
 
 FORWARD(CURLcode, curl_global_init, (long flags), (flags))

@@ -1,16 +1,11 @@
-/* Runs a command some times and says what each run took, in a line of its own: microseconds by the
- * clock and of processor time, and KiB of memory at its peak. measure <times> <command>...
- *
- * What the command writes is thrown away. It ends with the first run that fails. */
-#include <fcntl.h>
+/* Runs a command and says in a last line what it took: microseconds by the clock and of processor
+ * time, and KiB of memory at its peak. measure <command>... */
 #include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
 
 static double microseconds(struct timeval t)
 {
@@ -27,28 +22,17 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-    posix_spawn_file_actions_t files;
-    int times = argc > 2 ? atoi(argv[1]) : 0;
+    struct rusage usage;
+    double began = now();
+    pid_t pid;
+    int status;
 
-    if (times < 1 || posix_spawn_file_actions_init(&files) != 0 ||
-        posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0) != 0) {
-        fprintf(stderr, "usage: measure <times> <command>...\n");
-        return 2;
+    if (argc < 2 || posix_spawnp(&pid, argv[1], NULL, NULL, argv + 1, environ) != 0 ||
+        wait4(pid, &status, 0, &usage) != pid || status != 0) {
+        fprintf(stderr, "measure: %s failed\n", argc < 2 ? "<command>" : argv[1]);
+        return 1;
     }
-    while (times-- > 0) {
-        struct rusage usage;
-        double began = now();
-        pid_t pid;
-        int status;
-
-        if (posix_spawnp(&pid, argv[2], &files, NULL, argv + 2, environ) != 0 ||
-            wait4(pid, &status, 0, &usage) != pid || status != 0) {
-            fprintf(stderr, "measure: %s failed\n", argv[2]);
-            return 1;
-        }
-        printf("%.0f %.0f %ld\n", now() - began,
-               microseconds(usage.ru_utime) + microseconds(usage.ru_stime), usage.ru_maxrss);
-        fflush(stdout);
-    }
+    printf("%.0f %.0f %ld\n", now() - began,
+           microseconds(usage.ru_utime) + microseconds(usage.ru_stime), usage.ru_maxrss);
     return 0;
 }

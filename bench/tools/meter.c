@@ -1,4 +1,5 @@
 /* What a Lua script can find out of its own cost: a module for the benchmark's scripts. */
+#include <dlfcn.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <malloc.h>
@@ -79,13 +80,26 @@ static int meter_sleep(lua_State *L)
     return 0;
 }
 
+/* How often libcurl was asked to begin: counter.c has to be preloaded. */
+static int meter_counted(lua_State *L)
+{
+    int (*counted)(void);
+
+    *(void **)&counted = dlsym(RTLD_DEFAULT, "bench_counted");
+    if (!counted)
+        return luaL_error(L, "the counter is not preloaded");
+    lua_pushnumber(L, counted());
+    return 1;
+}
+
 int luaopen_meter(lua_State *L);
 
 int luaopen_meter(lua_State *L)
 {
     static const luaL_Reg ALL[] = {
-        {"now", meter_now},   {"cpu", meter_cpu},       {"preempted", meter_preempted},
-        {"heap", meter_heap}, {"status", meter_status}, {"sleep", meter_sleep},
+        {"now", meter_now},         {"cpu", meter_cpu},       {"preempted", meter_preempted},
+        {"heap", meter_heap},       {"status", meter_status}, {"sleep", meter_sleep},
+        {"counted", meter_counted},
     };
     size_t i;
 

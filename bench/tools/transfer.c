@@ -38,8 +38,7 @@ bool transfer_open(transfer *t, const char *url, const char *body)
     memset(t, 0, sizeof *t);
     t->easy = curl_easy_init();
     if (!t->easy || !add(t, "Authorization: Bearer sk_live_bench_1") ||
-        !add(t, "Accept: application/json") ||
-        (body && !add(t, "Content-Type: application/json")))
+        !add(t, "Accept: application/json") || (body && !add(t, "Content-Type: application/json")))
         return false;
     if (body)
         curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, body);

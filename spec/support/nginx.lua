@@ -36,14 +36,21 @@ local function first(paths, name)
     end
 end
 
+--- Why there can be no nginx at all, or nil.
+---@return string?
+function nginx.absent()
+    if not first(PROGRAMS) or not first(MODULES, "ngx_http_lua_module.so") then
+        return "there is no nginx with its Lua module"
+    end
+end
+
 --- Why there can be no nginx under this Lua, or nil: for `pending`.
 ---@return string?
 function nginx.missing()
     if not rawget(_G, "jit") then
         return "nginx's Lua is LuaJIT, so the core has to be LuaJIT's"
-    elseif not first(PROGRAMS) or not first(MODULES, "ngx_http_lua_module.so") then
-        return "there is no nginx with its Lua module"
     end
+    return nginx.absent()
 end
 
 local Server = {}
