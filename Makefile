@@ -308,7 +308,7 @@ bench-tools: $(BENCH_TOOLS)
 run-bench:
 	@$(subst LUA_CPATH=",LUA_CPATH="$(BENCH_BUILD)/?.so;,$(RUN_ENV)) \
 		env -u SSL_CERT_FILE -u SSL_CERT_DIR -u CURL_CA_BUNDLE -u NODE_EXTRA_CA_CERTS -u NODE_OPTIONS -u CI \
-		LUA_BIN=$(LUA_BIN) BENCH_BUILD=$(BENCH_BUILD) QUICK=$(QUICK) \
+		LUA_BIN=$(LUA_BIN) BENCH_BUILD=$(BENCH_BUILD) BENCH_CORE=$(BENCH_CORE) QUICK=$(QUICK) \
 		$(if $(shell command -v taskset),taskset -c $(BENCH_CORE)) $(LUA_BIN) bench/run.lua $(BENCH)
 
 comma = ,

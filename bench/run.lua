@@ -52,6 +52,11 @@ if problem then
     os.exit(2)
 end
 
+-- What has a command run on another core than the server's, where there is one.
+local core = tonumber(os.getenv "BENCH_CORE" or "")
+local elsewhere = core and core > 0 and shell.try "command -v taskset" == 0
+    and ("taskset -c %d "):format(core - 1) or ""
+
 local quick = (os.getenv "QUICK" or "") ~= ""
 local began = meter.now()
 math.randomseed(os.time())
@@ -61,6 +66,7 @@ local rows = picked()
 local peers, skipped = fleet.installed()
 local context = {
     quick = quick, build = BUILD, directory = directory, report = report.new(), peers = peers, cassette = cassettes(directory),
+    elsewhere = elsewhere,
     server = server.start(directory, quick and { 1, 25, 1000 } or nil),
 }
 for _, line in ipairs(skipped) do

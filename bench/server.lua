@@ -1,7 +1,7 @@
 --- The benchmark's nginx: one worker on loopback, plain and with TLS, that answers as the Hub would.
 ---
----   /25, /1000 and /100000 are base URLs that list so many keys; /create mints one; /slow lists 25 after 200 ms, and
----   /close lists them and closes the connection.
+---   /25, /1000 and /100000 are base URLs that list so many keys; /create mints one; /slow lists 25 after 200 ms,
+---   /slow1 only one; and /close lists 25 and closes the connection.
 
 local authority = require "spec.support.authority"
 local files = require "spec.support.files"
@@ -74,14 +74,18 @@ local LIST = [[
         }
 ]]
 
+local SLOW = [[
+        location = /slow%s%s { content_by_lua_block { ngx.sleep(0.2) ngx.exec("/%d%s") } }
+]]
+
 -- The server block's lines. The Lua module is what can wait.
 local function locations(directory, sizes, tlsPort, leaf)
     local lines = {
         ("listen 127.0.0.1:%d ssl;"):format(tlsPort),
         ("ssl_certificate %s;\nssl_certificate_key %s;"):format(leaf.cert, leaf.key),
         ("location = /create%s { default_type application/json; return 201 '%s'; }"):format(server.PATH, MINTED),
-        ('location = /slow%s { content_by_lua_block { ngx.sleep(0.2) ngx.exec("/25%s") } }'):format(server.PATH,
-            server.PATH),
+        SLOW:format("", server.PATH, 25, server.PATH),
+        SLOW:format("1", server.PATH, 1, server.PATH),
         LIST:format("close", server.PATH, directory, 25, "keepalive_timeout 0;"),
     }
     for _, size in ipairs(sizes) do
@@ -112,7 +116,7 @@ function server.start(directory, sizes)
     for attempt = 1, 3 do
         tlsPort = servers.freePort()
         local ok, result = pcall(nginx.start, {
-            http = HTTP, server = locations(directory, sizes, tlsPort, leaf), path = ";;", cpath = ";;",
+            main = "worker_rlimit_nofile 4096;", http = HTTP, server = locations(directory, sizes, tlsPort, leaf), path = ";;", cpath = ";;",
         })
         if ok then
             self = result

@@ -86,7 +86,8 @@ return function(context)
         local label = ("%s, over %s time"):format(what, limit[3])
         if has(all, limit[1]) then
             local ratio = figures.ratio(results.kataven, results[limit[1]])
-            report:most(label, ratio.median, limit[2], figures.text(ratio))
+            report:most(label, ratio.median, limit[2], ("%s; %.2f of the CPU time"):format(figures.text(ratio),
+                figures.ratio(cpu.kataven, cpu[limit[1]]).median))
         else
             report:judge { what = label, limit = "at most " .. limit[2], figure = "it is not installed" }
         end

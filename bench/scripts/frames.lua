@@ -2,9 +2,10 @@
 -- bench/scripts/frames.lua <seconds> <base URL>
 --
 -- A step is what one resumed coroutine does in a frame. All calls begin in the first frame, so that their connections
--- are made at once and their answers come at once ever after: the worst that such a loop meets. Steps in which the
--- system gave the processor to somebody else are counted apart. Writes: steps, those left out, and in milliseconds the
--- 50th and 99th percentile and the longest of steps, and the same three of frames.
+-- are made at once and their answers come at once ever after: the worst that such a loop meets. Of steps in which
+-- the system gave the processor to somebody else the processor time counts, of all others the clock's. Writes: steps,
+-- how many were of the former kind, and in milliseconds the 50th and 99th percentile and the longest of steps, the
+-- same three of frames, and the longest step of the first frame.
 
 local figures = require "bench.figures"
 local kataven = require "kataven"
@@ -21,31 +22,41 @@ for index = 1, WIDTH do
     end)
 end
 
-local steps, frames, left = {}, {}, 0
-local ends = meter.now() + tonumber(arg[1])
-local now, preempted = meter.now, meter.preempted
-while now() < ends do
-    local frameBegan, framePreempted = now(), preempted()
-    for index = 1, WIDTH do
-        local before = preempted()
-        local began = now()
-        local ok, problem = coroutine.resume(threads[index])
-        local spent = now() - began
-        assert(ok, problem)
-        if preempted() == before then
-            steps[#steps + 1] = spent * 1000
-        else
-            left = left + 1
-        end
+local now, cpu, preempted = meter.now, meter.cpu, meter.preempted
+
+-- Runs something; gives the milliseconds that it took, and whether the processor was taken away meanwhile.
+local function timed(run, ...)
+    local before, used, began = preempted(), cpu(), now()
+    local ok, problem = run(...)
+    local spent, taken = now() - began, false
+    if preempted() ~= before then
+        spent, taken = cpu() - used, true
     end
-    local spent = now() - frameBegan
-    if preempted() == framePreempted then
-        frames[#frames + 1] = spent * 1000
-    end
-    meter.sleep(FRAME - spent)
+    assert(ok, problem)
+    return spent * 1000, taken
 end
+
+local steps, frames, takenAway, first = {}, {}, 0, nil
+
+local function frame()
+    for index = 1, WIDTH do
+        local spent, taken = timed(coroutine.resume, threads[index])
+        steps[#steps + 1] = spent
+        takenAway = takenAway + (taken and 1 or 0)
+    end
+    return true
+end
+
+local ends = now() + tonumber(arg[1])
+while now() < ends do
+    local began = now()
+    frames[#frames + 1] = timed(frame)
+    first = first or figures.quantile(steps, 1)
+    meter.sleep(began + FRAME - now())
+end
+
 local function three(list)
     return ("%.3f %.3f %.3f"):format(figures.quantile(list, 0.5), figures.quantile(list, 0.99),
         figures.quantile(list, 1))
 end
-print(#steps, left, three(steps), three(frames))
+print(#steps, takenAway, three(steps), three(frames), ("%.3f"):format(first))
