@@ -110,8 +110,8 @@ function Worker:stop()
     shell.try("rm -r %s", self.directory)
 end
 
---- Runs peers against each other: `arguments(peer)` gives each one's. Gives lists of microseconds for a call by names, of
---- processor time and by the clock: the latter is with the server's part, where all share a core.
+--- Runs peers against each other: `arguments(peer)` gives each one's. Gives lists of microseconds for a call by names,
+--- of processor time and by the clock: the latter is with the server's part, where all share a core.
 ---@param peers table[]
 ---@param given { rounds: integer, calls: integer, warmUp: integer, arguments: fun(peer: table): string[] }
 ---@return table<string, number[]> cpu

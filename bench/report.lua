@@ -118,9 +118,9 @@ function Report:markdown(seconds, quick)
         "",
         machine() .. ".",
         "",
-        "Server and client share one core, on loopback. Figures are medians, with quartiles in brackets. Absolute times "
-            .. "say little on another machine; what counts are ratios, taken within rounds in which all took their turns "
-            .. "in random order.",
+        "Server and client share one core, on loopback. Figures are medians, with quartiles in brackets. Absolute "
+            .. "times say little on another machine; what counts are ratios, taken within rounds in which all took "
+            .. "their turns in random order.",
         "",
     }
     if quick then

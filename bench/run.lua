@@ -35,13 +35,23 @@ local function picked()
     return arg
 end
 
--- A cassette that has a list of so many keys.
+local CASSETTE = [[
+{
+  "version": 1,
+  "interactions": [
+    {
+      "request": { "method": "GET", "path": "%s" },
+      "response": { "status": 200, "headers": { "content-type": "application/json" }, "json": %s }
+    }
+  ]
+}
+]]
+
+-- Writes a cassette that has a list of so many keys, and gives its path.
 local function cassettes(directory)
     return function(size)
         local path = ("%s/%d.cassette.json"):format(directory, size)
-        files.write(path, ([[{"version":1,"interactions":[{"request":{"method":"GET","path":"%s"},"response":{"status":200,
-"headers":{"content-type":"application/json"},"json":%s}}]}
-]]):format(server.PATH, files.read(("%s/%d.json"):format(directory, size))))
+        files.write(path, CASSETTE:format(server.PATH, files.read(("%s/%d.json"):format(directory, size))))
         return path
     end
 end
@@ -65,8 +75,8 @@ local directory = shell.run "pwd":match "[^\n]+" .. "/" .. BUILD .. "/data"
 local rows = picked()
 local peers, skipped = fleet.installed()
 local context = {
-    quick = quick, build = BUILD, directory = directory, report = report.new(), peers = peers, cassette = cassettes(directory),
-    elsewhere = elsewhere,
+    quick = quick, build = BUILD, directory = directory, elsewhere = elsewhere,
+    report = report.new(), peers = peers, cassette = cassettes(directory),
     server = server.start(directory, quick and { 1, 25, 1000 } or nil),
 }
 for _, line in ipairs(skipped) do

@@ -79,9 +79,10 @@ local SLOW = [[
 ]]
 
 -- The server block's lines. The Lua module is what can wait.
-local function locations(directory, sizes, tlsPort, leaf)
+local function locations(directory, sizes, ports, leaf)
     local lines = {
-        ("listen 127.0.0.1:%d ssl;"):format(tlsPort),
+        -- Hundreds connect at one moment; with nginx's own 511 some might have to ask again, a second later.
+        ("listen 127.0.0.1:%d backlog=4096;\nlisten 127.0.0.1:%d ssl;"):format(ports.plain, ports.tls),
         ("ssl_certificate %s;\nssl_certificate_key %s;"):format(leaf.cert, leaf.key),
         ("location = /create%s { default_type application/json; return 201 '%s'; }"):format(server.PATH, MINTED),
         SLOW:format("", server.PATH, 25, server.PATH),
@@ -111,12 +112,13 @@ function server.start(directory, sizes)
     prepare(directory, sizes)
     local ca = authority.new()
     local leaf = ca:issue { san = "DNS:localhost", by = ca.root }
-    local self, tlsPort
-    -- The port with TLS was free a moment ago, too.
+    local self, ports
+    -- They were free a moment ago.
     for attempt = 1, 3 do
-        tlsPort = servers.freePort()
+        ports = { plain = servers.freePort(), tls = servers.freePort() }
         local ok, result = pcall(nginx.start, {
-            main = "worker_rlimit_nofile 4096;", http = HTTP, server = locations(directory, sizes, tlsPort, leaf), path = ";;", cpath = ";;",
+            main = "worker_rlimit_nofile 4096;", http = HTTP, server = locations(directory, sizes, ports, leaf),
+            path = ";;", cpath = ";;",
         })
         if ok then
             self = result
@@ -126,9 +128,10 @@ function server.start(directory, sizes)
             error(result, 0)
         end
     end
-    local started = { directory = directory, root = ca.root.only, port = self.port }
+    local started = { directory = directory, root = ca.root.only }
     function started.base(name, tls)
-        return tls and ("https://localhost:%d/%s"):format(tlsPort, name) or self.url .. "/" .. name
+        return (tls and "https://localhost:%d/%s" or "http://127.0.0.1:%d/%s"):format(tls and ports.tls or ports.plain,
+            name)
     end
     function started.url(name, tls)
         return started.base(name, tls) .. server.PATH

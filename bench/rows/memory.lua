@@ -13,8 +13,8 @@ return function(context)
         local bare = tonumber(shell.run(context.build .. "/libcurl_memory %s %s %s", kind, tostring(count),
             context.server.url(name)))
         rows[#rows + 1] = { title, ("%d"):format(own), ("%d"):format(bare), ("%d"):format(own - bare) }
-        report:most(title .. ", memory over libcurl's", (own - bare) / KIB, most, ("%.1f KiB"):format((own - bare) / KIB),
-            " KiB", true)
+        local over = (own - bare) / KIB
+        report:most(title .. ", memory over libcurl's", over, most, ("%.1f KiB"):format(over), " KiB", true)
     end
     compare("an idle client with its connection", "idle", context.quick and 10 or 100, "25", 64)
     compare("an operation in flight", "flight", context.quick and 20 or 500, "slow", 16)

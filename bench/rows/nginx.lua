@@ -103,8 +103,8 @@ local function measure(context, server)
             figures.median(results.one) * 1000))
     local rows = { { "keys in an answer", "share of a core", "calls a second", "µs of CPU for a call" } }
     for _, keys in ipairs { "1", "25" } do
-        local share, rate, failed = server:get(("/load?keys=%s&seconds=%g"):format(keys, context.quick and 0.5 or 5)).body
-            :match "([%d.]+) ([%d.]+) (%d+)"
+        local path = ("/load?keys=%s&seconds=%g"):format(keys, context.quick and 0.5 or 5)
+        local share, rate, failed = server:get(path).body:match "([%d.]+) ([%d.]+) (%d+)"
         assert(failed == "0", "calls failed")
         rows[#rows + 1] = { keys, ("%.3f"):format(share), ("%.0f"):format(rate), ("%.0f"):format(share / rate * 1e6) }
         -- 500 that take 200 ms each are 2,500 a second at most.
@@ -121,8 +121,8 @@ end
 
 return function(context)
     if shell.try "test -e build/luajit/kataven/core.so" ~= 0 then
-        context.report:judge { what = "nginx, 50 at once, and 500 in flight", limit = "1.3 times one call, 0.2 of a core",
-            figure = "there is no build for LuaJIT" }
+        context.report:judge { what = "nginx, 50 at once, and 500 in flight", figure = "there is no build for LuaJIT",
+            limit = "1.3 times one call, 0.2 of a core" }
         return
     end
     local server = start(context.server.base "slow", context.server.base "slow1")
