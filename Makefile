@@ -297,6 +297,10 @@ BENCH_TOOLS = $(addprefix $(BENCH_BUILD)/,bare measure libcurl_memory yardstick.
 # The last processor, for the server and the clients: what is measured shares it with nobody.
 BENCH_CORE ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) - 1)
 
+# What could lead a peer astray: certificates, proxies, this project's own variables.
+BENCH_UNSET = SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS NODE_OPTIONS CI http_proxy https_proxy all_proxy \
+	HTTP_PROXY HTTPS_PROXY ALL_PROXY $(filter KATAVEN_%,$(shell env | sed 's/=.*//'))
+
 bench: deps-bench
 	@$(MAKE) --no-print-directory $(CORE) bench-tools
 	@if pkg-config --exists luajit; then $(MAKE) --no-print-directory all LUA=luajit; fi
@@ -307,8 +311,7 @@ bench-tools: $(BENCH_TOOLS)
 
 run-bench:
 	@$(subst LUA_CPATH=",LUA_CPATH="$(BENCH_BUILD)/?.so;,$(RUN_ENV)) \
-		env -u SSL_CERT_FILE -u SSL_CERT_DIR -u CURL_CA_BUNDLE -u NODE_EXTRA_CA_CERTS -u NODE_OPTIONS -u CI \
-		LUA_BIN=$(LUA_BIN) BENCH_BUILD=$(BENCH_BUILD) BENCH_CORE=$(BENCH_CORE) QUICK=$(QUICK) \
+		env $(BENCH_UNSET:%=-u %) LUA_BIN=$(LUA_BIN) BENCH_BUILD=$(BENCH_BUILD) BENCH_CORE=$(BENCH_CORE) QUICK=$(QUICK) \
 		$(if $(shell command -v taskset),taskset -c $(BENCH_CORE)) $(LUA_BIN) bench/run.lua $(BENCH)
 
 comma = ,

@@ -1,5 +1,6 @@
 --- What was measured: limits with their figures, and tables beside them; printed, and as Markdown.
 
+local figures = require "bench.figures"
 local files = require "spec.support.files"
 local shell = require "spec.support.shell"
 
@@ -9,7 +10,7 @@ Report.__index = Report
 local report = {}
 
 function report.new()
-    return setmetatable({ limits = {}, tables = {}, notes = {}, missed = 0 }, Report)
+    return setmetatable({ limits = {}, tables = {}, notes = {}, missed = 0, columns = {}, titles = {} }, Report)
 end
 
 --- Holds a figure against its limit. `pass` is nil where it could not be measured; `figure` says why then.
@@ -61,6 +62,40 @@ function Report:table(title, rows)
     io.flush()
 end
 
+--- A column of the summary: how many times kataven's figure each of the others took.
+---@param heading string
+---@param peers table[] in the order of tables
+---@param results table<string, number[]> of the same rounds, by the peers' names
+function Report:summarize(heading, peers, results)
+    local cells = {}
+    for _, peer in ipairs(peers) do
+        if peer.name ~= "kataven" then
+            if not self.titles[peer.title] then
+                self.titles[#self.titles + 1], self.titles[peer.title] = peer.title, true
+            end
+            local ratio = figures.ratio(results[peer.name], results.kataven).median
+            cells[peer.title] = (ratio < 1 and "%.2f" or ratio < 10 and "%.1f" or "%.0f"):format(ratio)
+        end
+    end
+    self.columns[#self.columns + 1] = { heading = heading, cells = cells }
+end
+
+-- The README shows it.
+local function summary(self)
+    local rows = { { "" } }
+    for index, column in ipairs(self.columns) do
+        rows[1][index + 1] = column.heading
+    end
+    for _, title in ipairs(self.titles) do
+        local row = { title }
+        for index, column in ipairs(self.columns) do
+            row[index + 1] = column.cells[title] or ""
+        end
+        rows[#rows + 1] = row
+    end
+    return rows
+end
+
 --- A sentence for below the tables.
 function Report:note(text)
     self.notes[#self.notes + 1] = text
@@ -92,9 +127,9 @@ local function machine()
     local parts = {
         ("%s cores, %s"):format(output "getconf _NPROCESSORS_ONLN" or "?", cpu),
         system,
-        output(os.getenv "LUA_BIN" and "%s -v" or "lua -v", os.getenv "LUA_BIN"),
+        output("%s -v", os.getenv "LUA_BIN" or "lua"):match "^%S+ %S+",
         "libcurl " .. (output "curl-config --version" or "?"):gsub("^libcurl ", ""),
-        output "nginx -v" or output "/usr/sbin/nginx -v",
+        ((output "PATH=$PATH:/usr/sbin nginx -v" or "nginx"):gsub("^nginx version: ", "")),
         output "node --version" and "Node " .. output "node --version" or nil,
         output "python3 --version",
     }
@@ -133,6 +168,10 @@ function Report:markdown(seconds, quick)
     end
     lines[#lines + 1] = "## Limits\n"
     markdownTable(lines, rows)
+    if #self.columns > 0 then
+        lines[#lines + 1] = "## How many times kataven's figure the others took\n"
+        markdownTable(lines, summary(self))
+    end
     for _, each in ipairs(self.tables) do
         lines[#lines + 1] = ("## %s\n"):format(each.title)
         markdownTable(lines, each.rows)

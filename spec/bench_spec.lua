@@ -50,8 +50,8 @@ describe("make bench", function()
             "warm `list` of 25 keys, CPU over the yardstick's",
             "warm `create`, CPU over the yardstick's POST",
             "the same `list` recorded, CPU over that on loopback",
-            "1000 keys, time over the yardstick's",
-            "1000 keys, peak memory over the yardstick's",
+            "1,000 keys, time over the yardstick's",
+            "1,000 keys, peak memory over the yardstick's",
             "an idle client with its connection, memory over libcurl's",
             "an operation in flight, memory over libcurl's",
             "memory after 2000 calls, over that after a twentieth of them",
@@ -70,8 +70,9 @@ describe("make bench", function()
         assert.truthy(report:match "Written by `make bench` on %d%d%d%d%-%d%d%-%d%d")
         assert.truthy(report:match "\n%d+ cores, ", report)
         assert.truthy(report:find("quick run", 1, true))
+        local list = report:match "\n## Warm list of 25 keys, for a call\n(.-)\n##"
         for _, title in ipairs { "libcurl, C, not decoded", "the yardstick", "kataven" } do
-            local cells = report:match("\n(| " .. title .. " | [^\n]*)")
+            local cells = list:match("\n(| " .. title .. " | [^\n]*)")
             assert.truthy(cells, title)
             assert.truthy(cells:match "^| [^|]+ | [%d.]+ | [%d.]+ %([%d.]+ to [%d.]+%) | [%d.]+ |$", cells)
         end
@@ -84,6 +85,13 @@ describe("make bench", function()
             end
             width = bars > 0 and bars or nil
         end
+    end)
+
+    test("sums up how the others compare with kataven", function()
+        local summary = files.read(out):match "\n## How many times kataven's figure the others took\n\n(.-)\n\n"
+        assert.truthy(summary:find("| warm `list`, 25 keys | 1,000 keys | warm `create` |", 1, true), summary)
+        assert.truthy(summary:match "\n| the yardstick | [%d.]+ | [%d.]+ | [%d.]+ | [%d.]+ | [%d.]+ |", summary)
+        assert.falsy(summary:find("\n| kataven ", 1, true)) -- it would be 1 everywhere
     end)
 
     test("refuses a row that it does not know", function()

@@ -79,6 +79,7 @@ return function(context)
     for _, other in ipairs { { "another connection of the same client", same }, { "another client", fresh } } do
         rows[#rows + 1] = { "kataven, " .. other[1], ("%.2f"):format(figures.median(other[2]) / 1000), "", "" }
     end
+    report:summarize("first list of a script, TLS", all, results)
     report:table("Cold script over TLS, 25 keys", rows)
 
     for _, limit in ipairs { { "curl", 0.40, "the curl command's" }, { "node", 0.15, "Node's" } } do

@@ -4,8 +4,8 @@ local figures = require "bench.figures"
 local shell = require "spec.support.shell"
 
 return function(context)
-    local size = context.quick and "1000" or "100000"
-    local url = context.server.url(size)
+    local size = context.quick and "1,000" or "100,000"
+    local url = context.server.url((size:gsub(",", "")))
     local names, byName, peaks = {}, {}, {}
     for index, peer in ipairs(context.peers) do
         names[index], byName[peer.name], peaks[peer.name] = peer.name, peer, {}
@@ -24,6 +24,8 @@ return function(context)
             ("%.0f"):format(figures.median(peaks[name]) * 1024 / 1e6),
             figures.text(figures.ratio(peaks[name], peaks.yardstick)) }
     end
+    context.report:summarize(size .. " keys", context.peers, times)
+    context.report:summarize("memory for them", context.peers, peaks)
     context.report:table(("List of %s keys, the first of a process"):format(size), rows)
     local time = figures.ratio(times.kataven, times.yardstick)
     local peak = figures.ratio(peaks.kataven, peaks.yardstick)

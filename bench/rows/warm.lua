@@ -26,7 +26,7 @@ end
 local function race(context, kind, name, calls)
     return fleet.race(context.peers, {
         rounds = context.quick and 3 or 40, calls = context.quick and 2 or calls,
-        warmUp = context.quick and 2 or calls * 10,
+        warmUp = context.quick and 2 or calls * 25, -- for whoever compiles as it runs
         arguments = function()
             return { kind, context.server.url(name), server.BODY }
         end,
@@ -56,7 +56,7 @@ local function recorded(context)
         end
     end
     local results = fleet.race(peers, {
-        rounds = context.quick and 3 or 40, calls = context.quick and 2 or 200, warmUp = context.quick and 2 or 2000,
+        rounds = context.quick and 3 or 40, calls = context.quick and 2 or 200, warmUp = context.quick and 2 or 5000,
         arguments = function(peer)
             return { peer.kind, context.server.url "25", context.cassette(25) }
         end,
@@ -70,13 +70,16 @@ return function(context)
     local all = ratios(results)
     tell(context, "Warm list of 25 keys, for a call", context.peers, results, all, walls)
     judgeList(context, results, all)
+    context.report:summarize("warm `list`, 25 keys", context.peers, results)
 
     results, walls = race(context, "list", "1000", 8)
     tell(context, "Warm list of 1,000 keys, for a call", context.peers, results, ratios(results), walls)
+    context.report:summarize("1,000 keys", context.peers, results)
 
     results, walls = race(context, "create", "create", 200)
     all = ratios(results)
     tell(context, "Warm create, for a call", context.peers, results, all, walls)
+    context.report:summarize("warm `create`", context.peers, results)
     context.report:most("warm `create`, CPU over the yardstick's POST", all.kataven.median, 1.15,
         figures.text(all.kataven))
 
