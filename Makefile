@@ -196,7 +196,7 @@ faults:
 # And nginx would have to be built with the runtime. A child that was forked abandons what it inherited, which to them
 # is a leak.
 SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua)
+REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spec.lua)
 NGINX = $(wildcard spec/nginx_*spec.lua)
 FORKS = spec/fork_spec.lua
 # Where a spec's processes leave what was found, see run.sh.
