@@ -62,7 +62,7 @@ describe("an answer", function()
             assert.equal(text, problem.body)
             assert.equal(otherProblem.maybeApplied, problem.maybeApplied)
         end
-        return value
+        return value, problem
     end
 
     local METHODS = {
@@ -86,6 +86,12 @@ describe("an answer", function()
             end
             for _, text in ipairs(REFUSED) do
                 both(text, 200, use)
+            end
+            if method == "list" then
+                local _, problem = both("[{},[]]", 200, use)
+                assert.equal("ResponseError", problem.name)
+                assert.truthy(problem.message:find("an item of the array is an empty array where an object is promised",
+                    1, true), problem.message)
             end
         end)
     end

@@ -187,9 +187,9 @@ static bool parse(lua_State *L)
     return false;
 }
 
-/* decode(text [, keepNulls]) -> value, kind | nil, problem
+/* decode(text [, keepNulls]) -> value, kind, rows | nil, problem
  * `kind` is the first byte of the value ("{", "[", …): an empty array and an
- * empty object look the same in Lua. */
+ * empty object look the same in Lua. `rows`: an array of nothing but objects. */
 static int decode(lua_State *L)
 {
     size_t len;
@@ -220,7 +220,8 @@ static int decode(lua_State *L)
     }
     fix(L, &info, names);
     lua_pushlstring(L, &info.top, 1);
-    return 2;
+    lua_pushboolean(L, info.rows);
+    return 3;
 }
 
 bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top)
