@@ -82,8 +82,9 @@ void lkat_open_turn(lua_State *L);
 /* The engine behind a userdata, or NULL once it was closed. */
 kat_engine *lkat_engine(lua_State *L, int index);
 
-/* engine:start(…) -> op | nil, message, in lkat_op.c. */
+/* engine:start(…) and engine:begin(…), in lkat_op.c. */
 int lkat_op_start(lua_State *L);
+int lkat_op_begin(lua_State *L);
 
 /* engine:turn() -> turn, in lkat_turn.c. */
 int lkat_turn_new(lua_State *L);

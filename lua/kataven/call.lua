@@ -150,6 +150,15 @@ local function send(self)
     return normal(response, problem)
 end
 
+-- An answer becomes the `meta` of its call: the table is our own.
+local function metaOf(response, attempts, elapsed)
+    response.body, response.value = nil, nil
+    response.requestId = response.headers["x-request-id"]
+    response.attempts = attempts
+    response.elapsed = elapsed
+    return response
+end
+
 local function success(self, response)
     local value, problem = response.value, nil
     if value == nil then
@@ -159,13 +168,7 @@ local function success(self, response)
         local outcome = { safe = self.safe, sent = true, status = response.status }
         return nil, failures.refused(self, response, outcome, problem)
     end
-    return value, {
-        status = response.status,
-        headers = response.headers,
-        requestId = response.headers["x-request-id"],
-        attempts = self.attempts,
-        elapsed = self.client.now() - self.began,
-    }
+    return value, metaOf(response, self.attempts, self.client.now() - self.began)
 end
 
 -- An answer that says no. Gives nil, an error, and the delay before the next
@@ -196,7 +199,22 @@ local function loss(self, problem, start)
         timeLeft(self))
 end
 
--- One attempt, judged. Gives value and meta; or what `refusal` does.
+-- What came of an attempt that began at `start`. Gives value and meta; or what
+-- `refusal` does.
+local function judged(self, response, problem, start)
+    local client = self.client
+    if not response then
+        return loss(self, problem, start)
+    end
+    if client.log then
+        logEvent(self, { event = "response", status = response.status, elapsed = client.now() - start })
+    end
+    if response.status >= 200 and response.status <= 299 then
+        return success(self, response)
+    end
+    return refusal(self, response)
+end
+
 local function attempt(self)
     local client = self.client
     local start
@@ -213,35 +231,39 @@ local function attempt(self)
         response, problem = send(self)
     end
     self.turn:rest()
-    if not response then
-        return loss(self, problem, start)
-    end
-    if client.log then
-        logEvent(self, { event = "response", status = response.status, elapsed = client.now() - start })
-    end
-    if response.status >= 200 and response.status <= 299 then
-        return success(self, response)
-    end
-    return refusal(self, response)
+    return judged(self, response, problem, start)
 end
 
-local function run(self, problem)
+-- Gets ready for the next attempt. Gives an error when there can be none.
+local function prepare(self, problem)
+    local reason = stopped(self)
+    if reason then
+        return failures.new(self, reason, reason == "ClosedError"
+            and "the client is closed; make a new one with kataven.new" or "cancelled before it was sent")
+    elseif problem then
+        return failures.new(self, "HostError", problem .. "; nothing was sent")
+    end
+    return takeTurn(self)
+end
+
+-- `response` or `failure`: what came of an attempt that was made already.
+local function run(self, problem, response, failure)
     if not problem and not self.safe then
         waiting.probe(self)
     end
+    local made = response or failure
     while true do
-        local reason = stopped(self)
-        if reason then
-            return nil, failures.new(self, reason, reason == "ClosedError"
-                and "the client is closed; make a new one with kataven.new" or "cancelled before it was sent")
-        elseif problem then
-            return nil, failures.new(self, "HostError", problem .. "; nothing was sent")
+        local value, result, delay
+        if made then
+            self.attempts, made = 1, nil
+            value, result, delay = judged(self, response, failure)
+        else
+            local err = prepare(self, problem)
+            if err then
+                return nil, err
+            end
+            value, result, delay = attempt(self)
         end
-        local err = takeTurn(self)
-        if err then
-            return nil, err
-        end
-        local value, result, delay = attempt(self)
         if value ~= nil or not delay then
             return value, result
         end
@@ -269,6 +291,15 @@ end
 function call.run(client, spec, options, headerSets, retry)
     local began = client.now()
     local deadline = options.deadline or client.deadline
+    local response, failure
+    -- What makes up a call costs more than to make it: most need none of it.
+    if client.plain and not deadline and not options.cancel and not client.closed and not next(waiting.tasks) then
+        response, failure = client.curl:sendAtOnce(spec, spec.body and headerSets.withBody or headerSets.plain,
+            options.timeout or client.timeout, client.connectTimeout)
+        if response and response.value ~= nil then
+            return response.value, metaOf(response, 1, client.now() - began)
+        end
+    end
     -- What is set later is named here, so that there is room for it.
     local self = {
         client = client,
@@ -304,7 +335,7 @@ function call.run(client, spec, options, headerSets, retry)
     if self.wait == core.wait and client.transport == client.curl then
         -- Nothing yields in there. Should it raise, since memory has run out, the
         -- turn is given back at once: the next call might block until its lease ends.
-        fine, value, result = pcall(run, self, problem)
+        fine, value, result = pcall(run, self, problem, response, failure)
     else
         value, result = run(self, problem)
     end
