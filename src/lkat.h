@@ -77,6 +77,7 @@ void lkat_open_append(lua_State *L); /* appender */
 void lkat_open_interrupt(lua_State *L);
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
+void lkat_open_streams(lua_State *L); /* isTerminal, columns, othersMayRead, guardStreams */
 void lkat_open_turn(lua_State *L);
 
 /* The engine behind a userdata, or NULL once it was closed. */
