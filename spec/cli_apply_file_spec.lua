@@ -30,7 +30,8 @@ describe("the file of apply", function()
     for name, case in pairs {
         ["broken JSON"] = { '{"widget_keys":\n  [,]}', { "line 2, column 4: damaged JSON: not a JSON value" } },
         ["a comment"] = { "// keys\n{}", { "line 1, column 1: damaged JSON: not a JSON value" } },
-        ["two documents"] = { '{"widget_keys":[]}{}', { "line 1, column 19: damaged JSON: more text after the value" } },
+        ["two documents"] = { '{"widget_keys":[]}{}',
+            { "line 1, column 19: damaged JSON: more text after the value" } },
         ["a plain list"] = { '[{"name":"a"}]',
             { 'expected an object, { "widget_keys": [ { "name": "acme.com", ... } ] }, got an array' } },
         ["null"] = { "null", { 'expected an object, { "widget_keys": [ { "name": "acme.com", ... } ] }, got null' } },
@@ -43,7 +44,8 @@ describe("the file of apply", function()
         ["something beside the list"] = { '{"owner":"me","widget_keys":[]}',
             { 'unknown field "owner" beside "widget_keys"; a file has no other' } },
         ["an object for the list"] = { '{"widget_keys":{}}', { '"widget_keys" must be an array, got an object' } },
-        ["one key for the list"] = { '{"widget_keys":{"name":"a"}}', { '"widget_keys" must be an array, got an object' } },
+        ["one key for the list"] = { '{"widget_keys":{"name":"a"}}',
+            { '"widget_keys" must be an array, got an object' } },
         ["entries that are none"] = { '{"widget_keys":["a",null,[],7]}', {
             'entry 1: must be an object with a name, got a string ("a")',
             "entry 2: must be an object with a name, got null",
@@ -56,11 +58,11 @@ describe("the file of apply", function()
             {"name":"c","domain_allowlist":["x",null,1]},
             {"name":null}
         ]}]], {
-            'entry 1 ("a"): domain_allowlist must be an array of strings, got an object (an empty array blocks the key; '
-                .. "leave the field out to leave the key's list alone)",
-            'entry 1 ("a"): disabled must be true or false, got null',
-            'entry 2 ("b"): domain_allowlist must be an array of strings, got a string ("b") (an empty array blocks the '
+            'entry 1 ("a"): domain_allowlist must be an array of strings, got an object (an empty array blocks the '
                 .. "key; leave the field out to leave the key's list alone)",
+            'entry 1 ("a"): disabled must be true or false, got null',
+            'entry 2 ("b"): domain_allowlist must be an array of strings, got a string ("b") (an empty array blocks '
+                .. "the key; leave the field out to leave the key's list alone)",
             'entry 2 ("b"): agent_id must be a string, or null to unpin the agent, got an array',
             'entry 3 ("c"): domain_allowlist[2] must be a string, got null',
             'entry 3 ("c"): domain_allowlist[3] must be a string, got a number (1)',
@@ -120,9 +122,9 @@ describe("the file of apply", function()
             assert.same({ nil, path .. ': "widget_keys" is missing: expected '
                 .. '{ "widget_keys": [ { "name": "acme.com", ... } ] }' }, { file.read(path) })
             files.write(path, '{"widget_keys":[{}, {}]}')
-            local _, problem = file.read(path)
-            assert.equal(path .. ": 2 problems:\n  entry 1: name is missing; it is what an entry is matched by"
-                .. "\n  entry 2: name is missing; it is what an entry is matched by", problem)
+            local missing = "name is missing; it is what an entry is matched by"
+            assert.same({ nil, path .. ": 2 problems", { "entry 1: " .. missing, "entry 2: " .. missing } },
+                { file.read(path) })
         end)
 
         it("has to be there, and to be one", function()

@@ -13,7 +13,6 @@ static const char TYPE[] = "kataven.appender";
 
 typedef struct appender {
     int fd;       /* -1 once it is closed */
-    bool own;     /* to be closed by us */
     bool regular; /* a file on a disk: it can be cut back, and has to be synced */
 } appender;
 
@@ -27,7 +26,7 @@ static int append_close(lua_State *L)
 {
     appender *a = check(L);
 
-    if (a->own && a->fd >= 0)
+    if (a->fd >= 0)
         close(a->fd);
     a->fd = -1;
     return 0;
@@ -54,7 +53,7 @@ static int append_write(lua_State *L)
 
     if (a->fd < 0)
         return refuse(L, "it is closed");
-    known = a->regular && a->own && fstat(a->fd, &before) == 0;
+    known = a->regular && fstat(a->fd, &before) == 0;
     if (lkat_write(a->fd, text, len, a->regular)) {
         lua_pushboolean(L, 1);
         return 1;
@@ -86,29 +85,17 @@ static const char *open_path(appender *a, const char *path)
     return NULL;
 }
 
-/* appender(path or descriptor) -> appender | nil, message. A file is the
- * owner's alone from its first moment, and nobody else's appender while this one
- * is open. A descriptor stays open when the appender is closed. */
+/* appender(path) -> appender | nil, message. A file is the owner's alone from
+ * its first moment, and no other appender's while this one is open. */
 static int append_new(lua_State *L)
 {
-    bool given = lua_type(L, 1) == LUA_TNUMBER;
-    int fd = given ? (int)luaL_checkinteger(L, 1) : -1;
-    const char *path = given ? NULL : luaL_checkstring(L, 1), *problem = NULL;
+    const char *path = luaL_checkstring(L, 1), *problem;
     appender *a = lkat_newuserdata(L, sizeof *a);
-    struct stat st;
 
     *a = (appender){.fd = -1};
     luaL_getmetatable(L, TYPE);
     lua_setmetatable(L, -2);
-    if (path) {
-        a->own = true;
-        problem = open_path(a, path);
-    } else if (fstat(fd, &st) == 0) {
-        a->fd = fd;
-        a->regular = S_ISREG(st.st_mode);
-    } else {
-        problem = strerror(errno);
-    }
+    problem = open_path(a, path);
     return problem ? refuse(L, problem) : 1;
 }
 

@@ -108,6 +108,9 @@ function client.new(context)
             return nil, "there is no API key: set KATAVEN_API_KEY, or give --api-key-file FILE"
         end
     end
+    if not options.transport and (env "KATAVEN_CASSETTE" or "") == "" then
+        options.wait = context.wait -- a recording has a time of its own
+    end
     local ok, result = pcall(kataven.new, options)
     if not ok then
         return nil, inOurWords(result)

@@ -12,6 +12,7 @@ local text = require "kataven.cli.text"
 ---@field terminal boolean stdout is a terminal
 ---@field arguments kataven.cli.Arguments
 ---@field host kataven.cli.Host
+---@field wait? fun(seconds: number, fd?: integer) how the client waits, set before it is made; else it blocks
 ---@field doing string|nil what the call that is under way may have done, should it be interrupted: "create the key"
 ---@field private errorsAsJson boolean
 ---@field private made kataven.Client|nil

@@ -30,11 +30,9 @@ local JSON = {
 }
 
 -- The text of a file, of whatever can be read: a pipe is as good.
-local function read(path)
-    local handle, message
-    if path == "-" then
-        handle = io.stdin
-    else
+local function read(path, stdin)
+    local handle, message = stdin, nil
+    if path ~= "-" then
         handle, message = io.open(path, "rb")
     end
     if not handle then
@@ -141,20 +139,24 @@ end
 
 --- Reads a file, `-` for standard input.
 ---@param path string
+---@param stdin? file*
 ---@return kataven.Wanted[]? list nil where something is wrong
----@return string? problem all of it, a line each
-function file.read(path)
-    local text, message = read(path)
+---@return string? problem
+---@return string[]? details where there are several problems: each of them
+function file.read(path, stdin)
+    local text, message = read(path, stdin)
     if not text then
         return nil, message
     end
     local list, problems = file.parse(text)
-    if not list then
-        local from = path == "-" and "standard input" or path
-        return nil, #problems == 1 and ("%s: %s"):format(from, problems[1])
-            or ("%s: %d problems:\n  %s"):format(from, #problems, table.concat(problems, "\n  "))
+    if list then
+        return list
     end
-    return list
+    local from = path == "-" and "standard input" or path
+    if #problems == 1 then
+        return nil, ("%s: %s"):format(from, problems[1])
+    end
+    return nil, ("%s: %d problems"):format(from, #problems), problems
 end
 
 return file

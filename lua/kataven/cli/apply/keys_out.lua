@@ -11,6 +11,7 @@
 
 local cassetteFile = require "kataven.cassette.file"
 local core = require "kataven.core"
+local json = require "kataven.cli.json"
 
 ---@class kataven.cli.KeysOut
 ---@field path string
@@ -129,13 +130,10 @@ end
 
 local function add(self, line)
     line.time = os.date "!%Y-%m-%dT%H:%M:%SZ"
-    local text, place, why = core.encode(line)
-    if not text and line.row then
+    local fits, text = pcall(json.line, line)
+    if not fits then
         line.row = nil -- a number beyond a double, say; the plaintext is what counts
-        text, place, why = core.encode(line)
-    end
-    if not text then
-        return nil, ("%s %s"):format(place, why)
+        text = json.line(line)
     end
     local done, problem = self.appender:write((self.torn and "\n" or "") .. text .. "\n")
     if done then
