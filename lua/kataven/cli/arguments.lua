@@ -35,7 +35,12 @@ local arguments = {}
 ---@field publicKey? string snippet
 ---@field shell? "bash"|"zsh"|"fish" completion
 
-local SHELLS = { "bash", "zsh", "fish" }
+-- Shells, each with where a user's completions are.
+local SHELLS = {
+    { "bash", "~/.local/share/bash-completion/completions/kataven" },
+    { "zsh", "~/.zfunc/_kataven" },
+    { "fish", "~/.config/fish/completions/kataven.fish" },
+}
 local WHICH = "The widget key: its id, the beginning of its id that no other has, or its name where no other has it."
 local ELSEWHERE = "\n\nOptions that every command takes: kataven --help. All of it: man kataven."
 
@@ -47,10 +52,13 @@ local function seconds(text)
     return number
 end
 
-local function notEmpty(what)
+-- What goes into a request: JSON has no other text.
+local function sent(what)
     return function(text)
         if not text:find "%S" then
             return nil, what .. " is empty"
+        elseif not core.encode(text) then
+            return nil, what .. " is not UTF-8"
         end
         return text
     end
@@ -99,11 +107,11 @@ local function globals(parser)
 end
 
 local function which(parser)
-    parser:argument("ID"):target("id"):description(WHICH):convert(notEmpty "ID")
+    parser:argument("ID"):target("id"):description(WHICH):convert(sent "ID")
 end
 
 local function domainOption(parser, description)
-    return option(parser, "--domain", "DOMAIN", "domains", description):count("*"):convert(notEmpty "--domain")
+    return option(parser, "--domain", "DOMAIN", "domains", description):count("*"):convert(sent "--domain")
 end
 
 -- Each gets a parser of its own, with what it takes.
@@ -120,9 +128,9 @@ end
 
 function DEFINE.create(parser)
     parser:description "Mint a widget key. Its text (pk_live_...) is shown this once and never again."
-    parser:argument("NAME"):target("name"):description("What it is called."):convert(notEmpty "NAME")
+    parser:argument("NAME"):target("name"):description("What it is called."):convert(sent "NAME")
     domainOption(parser, "An origin that may load the widget (acme.com, *.acme.com, localhost:*); may be repeated.")
-    option(parser, "--agent", "ID", "agent", "Pin this agent."):convert(notEmpty "--agent")
+    option(parser, "--agent", "ID", "agent", "Pin this agent."):convert(sent "--agent")
     parser:epilog("Examples:\n   kataven widget-keys create acme.com --domain acme.com --domain '*.acme.com'\n"
         .. "   kataven widget-keys create shop --domain shop.example > shop.json" .. ELSEWHERE)
 end
@@ -130,12 +138,12 @@ end
 function DEFINE.update(parser)
     parser:description "Change a widget key. What is not named stays as it is."
     which(parser)
-    option(parser, "--name", "NAME", "name", "A new name."):convert(notEmpty "--name")
+    option(parser, "--name", "NAME", "name", "A new name."):convert(sent "--name")
     parser:mutex(
         domainOption(parser, "An origin that may load the widget, in place of all before; may be repeated."),
         flag(parser, "--no-domains", "noDomains", "Allow no origin, which blocks the key."))
     parser:mutex(
-        option(parser, "--agent", "ID", "agent", "Pin this agent."):convert(notEmpty "--agent"),
+        option(parser, "--agent", "ID", "agent", "Pin this agent."):convert(sent "--agent"),
         flag(parser, "--no-agent", "noAgent", "Unpin the agent."))
     parser:epilog("Examples:\n   kataven widget-keys update acme.com --domain acme.com --domain www.acme.com\n"
         .. "   kataven widget-keys update wk_4f --name 'acme.com (old)' --no-agent" .. ELSEWHERE)
@@ -196,10 +204,13 @@ function arguments.parser()
     end
 
     local completion = helped(root:command "completion"):description "Print what completes the command in a shell."
-        :epilog("Examples:\n   kataven completion bash > ~/.local/share/bash-completion/completions/kataven\n"
-            .. "   kataven completion zsh > ~/.zfunc/_kataven\n"
-            .. "   kataven completion fish > ~/.config/fish/completions/kataven.fish" .. ELSEWHERE)
-    completion:argument("SHELL"):target("shell"):choices(SHELLS):description "bash, zsh or fish."
+        :epilog("Example:\n   kataven completion bash > " .. SHELLS[1][2] .. ELSEWHERE)
+    -- Commands, since argparse has shells complete those, and no argument's choices.
+    completion:command_target "shell"
+    for _, shell in ipairs(SHELLS) do
+        helped(completion:command(shell[1])):description(("For %s."):format(shell[1]))
+            :epilog(("Example:\n   kataven completion %s > %s"):format(shell[1], shell[2]) .. ELSEWHERE)
+    end
     return root
 end
 
@@ -213,7 +224,8 @@ function arguments.read(given)
     -- As argparse has it: a parser's way to fail may be another.
     function root.error(parser, message)
         local name = parser:get_usage():match "^Usage: ([%w -]*%w)"
-        error({ problem = ("%s; see %s --help"):format(message:gsub("%?$", ""):gsub("\n", "; "), name) }, 0)
+        local line = message:gsub("\nDid", "; did"):gsub("\n", " ")
+        error({ problem = ("%s%s see %s --help"):format(line, line:find "%?$" and " Else" or ";", name) }, 0)
     end
     local ok, result = pcall(root.parse, root, given)
     if ok then

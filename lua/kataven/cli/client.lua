@@ -12,7 +12,9 @@ local NO_KEY = "sk_live_replay_placeholder"
 
 -- What the module calls its options, and what they are called here.
 local NAMES = {
+    { "kataven.cassette.open: ", "" },
     { "pass accountId, or set", "use --account, or set" },
+    { "with a JWT as apiKey", "with a JWT as the API key" },
     { "pass the account's", "give the account's" },
     { "use https://, or pass allowHttp = true if that network is to be trusted", "use https://" },
     { "pass it as apiKey, and the Hub's address as baseUrl", "the key goes into KATAVEN_API_KEY or --api-key-file" },
@@ -50,7 +52,7 @@ local function readKey(context, path)
         end
     end
     if not content and message then
-        return nil, ("cannot read the API key: %s"):format(message)
+        return nil, ("cannot read the API key from %s: %s"):format(path, (message:gsub("^.-: ", "")))
     end
     local key = (content or ""):match "^%s*(%S+)%s*$"
     if not key then
@@ -75,10 +77,15 @@ end
 ---@return kataven.Client?
 ---@return string? problem
 function client.new(context)
-    local given, env = context.arguments, context.host.getenv
+    local given = context.arguments
+    local function env(name)
+        local value = context.host.getenv(name)
+        return value ~= "" and value or nil
+    end
     local options = {
-        accountId = given.account,
-        baseUrl = given.baseUrl,
+        apiKey = env "KATAVEN_API_KEY",
+        accountId = given.account or env "KATAVEN_ACCOUNT_ID",
+        baseUrl = given.baseUrl or env "KATAVEN_BASE_URL",
         timeout = given.timeout,
     }
     local problem
@@ -101,12 +108,10 @@ function client.new(context)
         if problem then
             return nil, problem
         end
-    elseif (env "KATAVEN_API_KEY" or "") == "" then
-        if options.transport and options.transport.mode == "replay" then
-            options.apiKey = NO_KEY
-        elseif (env "KATAVEN_CASSETTE" or "") == "" then
-            return nil, "there is no API key: set KATAVEN_API_KEY, or give --api-key-file FILE"
-        end
+    elseif not options.apiKey and options.transport and options.transport.mode == "replay" then
+        options.apiKey = NO_KEY
+    elseif not options.apiKey and not env "KATAVEN_CASSETTE" then
+        return nil, "there is no API key: set KATAVEN_API_KEY, or give --api-key-file FILE"
     end
     if not options.transport and (env "KATAVEN_CASSETTE" or "") == "" then
         options.wait = context.wait -- a recording has a time of its own

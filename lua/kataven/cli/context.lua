@@ -2,6 +2,7 @@
 --- fails, and the client. A command is a module with `run(context, arguments)`, which
 --- gives the exit code.
 
+local advice = require "kataven.cli.advice"
 local errors = require "kataven.errors"
 local json = require "kataven.cli.json"
 local text = require "kataven.cli.text"
@@ -45,6 +46,8 @@ function context.ending(raised)
         return raised
     elseif type(raised) == "string" and raised:find "interrupted!$" then
         return ending(context.INTERRUPTED)
+    elseif errors.isError(raised) then
+        return ending(context.FAILED, raised)
     end
     local trace = debug.traceback(tostring(raised), 2):gsub("%s*\n%s*", " | ")
     return ending(context.FAILED, { name = "InternalError", message = "a mistake in the command itself: " .. trace })
@@ -144,12 +147,18 @@ function Context:progress(what)
     self.line = terminal and what ~= nil
 end
 
+--- Whether there is a terminal to ask on.
+---@return boolean
+function Context:canAsk()
+    return self.host.isTerminal "stdin" and self.host.isTerminal "stderr"
+end
+
 --- Asks for a yes. nil where there is no terminal to ask on.
 ---@param question string
 ---@return boolean|nil
 function Context:ask(question)
     local host = self.host
-    if not (host.isTerminal "stdin" and host.isTerminal "stderr") then
+    if not self:canAsk() then
         return nil
     end
     self:progress(nil)
@@ -178,7 +187,7 @@ end
 
 -- The fields of an error that a script may want.
 local SHOWN = { "name", "message", "method", "path", "status", "requestId", "retryAfter", "attempts", "maybeApplied",
-    "candidates" }
+    "candidates", "created" }
 
 --- Says on stderr why the command failed: one line, or with --json an object.
 ---@param err kataven.Error|table|string a table has a name and a message
@@ -188,14 +197,20 @@ function Context:fail(err, code)
     if type(err) == "string" then
         err = { name = "Error", message = err }
     end
+    local ofClient = errors.isError(err)
+    local message = ofClient and advice.message(err, self.arguments.command) or err.message
     if self.errorsAsJson then
         local shown = {}
         for _, name in ipairs(SHOWN) do
             shown[name] = err[name]
         end
+        shown.message = message
         self:say(json.line { error = shown })
     else
-        local line = errors.isError(err) and tostring(err) or err.message
+        local line = message
+        if ofClient then
+            line = ("%s: %s%s"):format(err.name, err.method and ("%s %s: "):format(err.method, err.path) or "", message)
+        end
         self:progress(nil)
         write(self.host.stderr, self:colour("red", "kataven:", "stderr") .. " " .. text.plain(line) .. "\n")
     end
