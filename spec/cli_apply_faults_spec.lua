@@ -129,7 +129,7 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
         end
 
         it("while an answer is on its way", function()
-            hub:next { { n = 4, delay = 0 }, { delay = 60 } }
+            hub:next { { n = 4 }, { delay = 60 } }
             local command = apply.start(hub, words)
             finally(function() command:stop() end)
             await("creates", 2 + 4)
@@ -144,14 +144,14 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
     describe("its answer lost,", function()
         for request = CREATES.first, CREATES.last do
             it("request " .. request, function()
-                hub:next { { n = request - 1, delay = 0 }, { status = 502, body = "lost", apply = true } }
+                hub:next { { n = request - 1 }, { status = 502, body = "lost", apply = true } }
                 local output, errors, status = apply.run(hub, words)
                 assert.equal(1, status)
                 local there = apply.live(hub)[WANTED[request - 1].name][1]
-                assert.truthy(errors:find(("create %s: the answer was lost, so a key may have been made whose text nobody "
-                    .. "knows. ServerError: POST /api/v1/widget-keys: 502"):format(there.name), 1, true))
-                assert.truthy(errors:find(("There is one of that name now: %s. Its text cannot be had any more: revoke it "
-                    .. "(kataven widget-keys revoke %s), and apply again"):format(there.id, there.id), 1, true))
+                assert.truthy(errors:find(('create "%s": the answer was lost, so a key may have been made whose text '
+                    .. "nobody knows: ServerError: POST /api/v1/widget-keys: 502"):format(there.name), 1, true))
+                assert.truthy(errors:find(("There is one of that name now: %s. Its text cannot be had any more: revoke "
+                    .. "it (kataven widget-keys revoke %s), and apply again"):format(there.id, there.id), 1, true))
                 assert.truthy(errors:find "; see above before you apply again\n$")
                 local document = json.decode(output)
                 assert.equal(request - CREATES.first, #document.done)
@@ -163,8 +163,17 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
             end)
         end
 
+        it("by a timeout", function()
+            hub:next { { n = 5 }, { delay = 20 } }
+            local _, errors, status = apply.run(hub, { file, "--keys-out", out, "--timeout", "2" })
+            assert.equal(1, status)
+            assert.truthy(errors:find("TimeoutError", 1, true))
+            finished(1)
+            checkAll(1)
+        end)
+
         it("and nothing done", function()
-            hub:next { { n = 3, delay = 0 }, { status = 502, body = "lost" } }
+            hub:next { { n = 3 }, { status = 502, body = "lost" } }
             local _, errors, status = apply.run(hub, words)
             assert.equal(1, status)
             assert.truthy(errors:find("No live key has that name now. The server may still be at work: look again with "
@@ -174,7 +183,9 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
         end)
 
         it("and the list after it lost as well", function()
-            hub:next { { n = 3, delay = 0 }, { status = 502, body = "lost", apply = true }, { status = 401, body = "no" } }
+            hub:next {
+                { n = 3 }, { status = 502, body = "lost", apply = true }, { status = 401, body = "no" },
+            }
             local _, errors, status = apply.run(hub, words)
             assert.equal(1, status)
             assert.truthy(errors:find("What is there could not be read either (AuthenticationError", 1, true))
@@ -183,7 +194,7 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
         end)
 
         it("of the update and the revoke", function()
-            hub:next { { n = KEYS + 1, delay = 0 }, { n = 2, status = 502, body = "lost", apply = true } }
+            hub:next { { n = KEYS + 1 }, { n = 2, status = 502, body = "lost", apply = true } }
             local output, errors, status = apply.run(hub, words)
             assert.equal(1, status)
             local _, count = errors:gsub("it may have been done; applying again makes sure", "")
@@ -197,7 +208,7 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
     describe("rate-limited", function()
         for request = 1, REQUESTS do
             it("at request " .. request .. ", for longer than it waits", function()
-                hub:next { { n = request - 1, delay = 0 },
+                hub:next { { n = request - 1 },
                     { status = 429, headers = { ["retry-after"] = "3600" }, body = "rate_limited" } }
                 local output, errors, status = apply.run(hub, words)
                 assert.equal(1, status)
@@ -256,7 +267,7 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
                         assert.equal(1, status)
                         assert.truthy(errors:find(why, 1, true), errors)
                         assert.equal(before + made, hub:stats().creates) -- none that could not have been kept
-                        local shown = errors:match "KEEP IT NOW, it is shown nowhere else: (pk_live_%w+_%x+)\n"
+                        local shown = errors:match "KEEP IT NOW, it is shown this once: (pk_live_%w+_%x+)\n"
                         local document = json.decode(output)
                         if asked then
                             assert.is_nil(shown)
@@ -288,7 +299,7 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
     describe("Ctrl-C", function()
         -- Waits until so many were made, of which the last is not answered.
         local function interrupted(creates, signal)
-            hub:next { { n = creates, delay = 0 }, { delay = 60 } }
+            hub:next { { n = creates }, { delay = 60 } }
             local command = apply.start(hub, words)
             finally(function() command:stop() end)
             await("creates", 2 + creates)
@@ -300,8 +311,8 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
             it("while the answer to create " .. creates .. " is awaited", function()
                 local output, errors, status = interrupted(creates, "INT")
                 assert.equal(130, status, errors)
-                assert.truthy(errors:find(("create customer %d: the answer was lost, so a key may have been made whose "
-                    .. "text nobody knows. CancelledError"):format(creates), 1, true), errors)
+                assert.truthy(errors:find(('create "customer %d": the answer was lost, so a key may have been made '
+                    .. "whose text nobody knows: CancelledError"):format(creates), 1, true), errors)
                 assert.truthy(errors:find(("interrupted: %d of 12 changes were made; see above"):format(creates - 1), 1,
                     true))
                 local document = json.decode(output)
@@ -313,7 +324,7 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
         end
 
         it("while it rests before it tries again", function()
-            hub:next { { n = 3, delay = 0 }, { status = 429, headers = { ["retry-after"] = "50" }, body = "rate_limited" } }
+            hub:next { { n = 3 }, { status = 429, headers = { ["retry-after"] = "50" }, body = "limited" } }
             local command = apply.start(hub, words)
             finally(function() command:stop() end)
             await("total", 2 + 4)
@@ -321,13 +332,13 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
             command:signal "INT"
             local _, errors, status = command:wait()
             assert.equal(130, status)
-            assert.truthy(errors:find("create customer 3: CancelledError", 1, true), errors)
+            assert.truthy(errors:find('create "customer 3": CancelledError', 1, true), errors)
             finished(0)
             checkAll(0)
         end)
 
         it("while the others are sent", function()
-            hub:next { { n = KEYS + 1, delay = 0 }, { n = 2, delay = 60 } }
+            hub:next { { n = KEYS + 1 }, { n = 2, delay = 60 } }
             local command = apply.start(hub, words)
             finally(function() command:stop() end)
             await("updates", 2)

@@ -123,10 +123,14 @@ local function conclude(self, plan, carried, lost, signal, printed, out)
     end
     if signal then
         return self:fail({ name = "InterruptedError", message = words.interrupted(plan, carried) }, 128 + signal)
-    elseif #carried.failed > 0 or #carried.remaining > 0 or carried.unkept then
-        return self:fail({ name = "ApplyError", message = words.failed(plan, carried) })
+    elseif #carried.failed > 0 or #carried.remaining > 0 or carried.unkept or carried.textless then
+        return self:fail {
+            name = "ApplyError",
+            message = words.failed(plan, carried),
+            created = carried.unkept and carried.unkept.row,
+        }
     elseif #lost > 0 then
-        return self:fail({ name = "ApplyError", message = words.someLost(lost) })
+        return self:fail { name = "ApplyError", message = words.someLost(lost) }
     elseif printed.problem then
         return self:fail { name = "OutputError", message = words.unprinted(printed.problem) }
     end
@@ -161,6 +165,17 @@ local function mayPrune(self, arguments, plan)
     return self:ask(words.question(count))
 end
 
+-- The keys that may be meant by a name that several have.
+local function candidatesOf(err)
+    local candidates = {}
+    for _, conflict in ipairs(err.conflicts) do
+        for _, key in ipairs(conflict.keys) do
+            candidates[#candidates + 1] = { id = key.id, name = key.name }
+        end
+    end
+    return candidates
+end
+
 local function run(self, arguments, wanted, out)
     local cancel = listen(self) -- before the client is made
     local rows, err = self.client.widgetKeys.list()
@@ -170,11 +185,11 @@ local function run(self, arguments, wanted, out)
     local plan
     plan, err = kataven.plan(wanted, rows, { prune = arguments.prune or false })
     if not plan then
-        return self:fail(err)
+        return self:fail { name = err.name, message = err.message, candidates = candidatesOf(err) }
     end
     local lost, printed = lostOf(out, rows, plan), makeReport(self, out)
     if arguments.dryRun then
-        printed:plan(plan)
+        printed:plan(plan, lost)
         for _, one in ipairs(lost) do
             self:say(words.lost(one))
         end
@@ -187,7 +202,7 @@ local function run(self, arguments, wanted, out)
         printed:start(plan)
     end
     if not mayPrune(self, arguments, plan) then
-        return self:fail { name = "RefusedError", message = words.REFUSED }
+        return self:fail { name = "DeclinedError", message = words.DECLINED }
     end
     if self.json then
         printed:start(plan)
@@ -197,17 +212,14 @@ local function run(self, arguments, wanted, out)
     return conclude(self, plan, carried, lost, signal, printed, out)
 end
 
--- Whether a question could be answered.
-local function canAsk(self)
-    return self.host.isTerminal "stdin" and self.host.isTerminal "stderr"
-end
-
 --- Runs the command. Everything that can be found wrong without a call is.
 ---@param self kataven.cli.Context
 ---@param arguments kataven.cli.Arguments
 ---@return integer code
 function apply.run(self, arguments)
-    if arguments.prune and not arguments.yes and not arguments.dryRun and not canAsk(self) then
+    if arguments.keysOut == arguments.file then
+        return self:misused(words.SAME_FILE)
+    elseif arguments.prune and not arguments.yes and not arguments.dryRun and not self:canAsk() then
         return self:misused(words.CANNOT_ASK)
     end
     local wanted, problem, details = file.read(arguments.file, self.host.stdin)

@@ -207,10 +207,7 @@ function Context:fail(err, code)
         shown.message = message
         self:say(json.line { error = shown })
     else
-        local line = message
-        if ofClient then
-            line = ("%s: %s%s"):format(err.name, err.method and ("%s %s: "):format(err.method, err.path) or "", message)
-        end
+        local line = ofClient and advice.line(err, self.arguments.command) or message
         self:progress(nil)
         write(self.host.stderr, self:colour("red", "kataven:", "stderr") .. " " .. text.plain(line) .. "\n")
     end

@@ -11,21 +11,12 @@
 ---@field failed { change: kataven.Change, err: kataven.Error, there?: kataven.WidgetKey[], unlisted?: kataven.Error }[]
 ---@field remaining kataven.Change[] what was not sent, in the plan's order
 ---@field unkept { change: kataven.Change, row: kataven.WidgetKey, plaintext?: string, problem: string }? a key that could not be kept
+---@field textless { change: kataven.Change, row: kataven.WidgetKey }? a key whose answer held no plaintext
 ---@field problem string? why nothing could be kept any more
 
-local carry = {}
+local keys = require "kataven.cli.keys"
 
---- The plaintext in an answer: the API does not publish the field's name, but
---- what the value begins with.
----@param row kataven.WidgetKey
----@return string?
-function carry.plaintext(row)
-    for _, value in pairs(row) do
-        if type(value) == "string" and value:find "^pk_live_" then
-            return value
-        end
-    end
-end
+local carry = {}
 
 -- The live keys of a name, after a create whose answer was lost.
 local function whatIsThere(job, name)
@@ -52,11 +43,14 @@ local function create(job, change, out)
     end
     local row, err = job.client.widgetKeys.create(change.input, { cancel = job.cancel })
     if row then
-        local plaintext = carry.plaintext(row)
+        local plaintext = keys.plaintext(row)
         local kept, why = job.keeper:created(change.name, row, plaintext)
         if kept then
             job.done(change, row, plaintext)
-            return true
+            if not plaintext then
+                out.textless = { change = change, row = row }
+            end
+            return plaintext ~= nil
         end
         out.problem = why
         out.unkept = { change = change, row = row, plaintext = plaintext, problem = why }

@@ -97,8 +97,10 @@ end
 
 --- Prints a plan that is not carried out.
 ---@param plan kataven.Plan
-function Report:plan(plan)
-    put(self, self.json and "{\n" .. planMembers(plan) .. "\n}\n" or planText(self, plan))
+---@param lost table[] keys whose plaintext was never written
+function Report:plan(plan, lost)
+    put(self, self.json and "{\n" .. planMembers(plan) .. ",\n" .. list("lost", lost, same) .. "\n}\n"
+        or planText(self, plan))
 end
 
 --- Prints a plan that is about to be carried out.

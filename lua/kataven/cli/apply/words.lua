@@ -1,12 +1,15 @@
 --- What apply says: each text tells what happened, and what to do.
 
+local advice = require "kataven.cli.advice"
+
 local words = {}
 
 words.COLOURS = { ["+"] = "green", ["~"] = "yellow", ["-"] = "red" }
 
 words.CANNOT_ASK = "--prune revokes what the file does not name, and there is no terminal to ask on: look with "
     .. "--prune --dry-run, then give --yes"
-words.REFUSED = "not confirmed; nothing was changed"
+words.SAME_FILE = "--keys-out names the file of the wanted keys: name another"
+words.DECLINED = "nothing was changed"
 
 local AGAIN = "apply again: it goes on from there"
 local LOOK = "kataven widget-keys list --live"
@@ -15,7 +18,16 @@ local DOING = { create = "creating", update = "updating", revoke = "revoking" }
 
 -- A name as it stands in a sentence; what prints it takes care of control characters.
 local function nameOf(name)
-    return name or "(no name)"
+    return name and '"' .. name .. '"' or "(no name)"
+end
+
+-- A key in a sentence: its name, and the id that tells it from others.
+local function called(name, id)
+    return ("%s (%s)"):format(nameOf(name), tostring(id))
+end
+
+local function errorText(err)
+    return advice.line(err, "apply")
 end
 
 local function plural(count, one, many)
@@ -49,12 +61,12 @@ end
 ---@return string
 function words.unkept(unkept, path)
     local where = path or "stdout"
-    local begun = ("%s (%s) was created, but "):format(unkept.change.name, tostring(unkept.row.id))
+    local begun = called(unkept.change.name, unkept.row.id) .. " was created, but "
     if not unkept.plaintext then
-        return begun .. ("it could not be written to %s (%s), and its answer held no text that begins with pk_live_: %s")
-            :format(where, unkept.problem, revoke(tostring(unkept.row.id)))
+        return begun .. ("there was no text in the answer (pk_live_...), and what there was could not be written to %s "
+            .. "(%s): %s"):format(where, unkept.problem, revoke(tostring(unkept.row.id)))
     end
-    return begun .. ("its key could not be written to %s (%s). KEEP IT NOW, it is shown nowhere else: %s"):format(
+    return begun .. ("its key could not be written to %s (%s). KEEP IT NOW, it is shown this once: %s"):format(
         where, unkept.problem, unkept.plaintext)
 end
 
@@ -62,7 +74,7 @@ end
 local function lostCreate(failure)
     if failure.unlisted then
         return ("What is there could not be read either (%s). Look with %s; if a key has that name, %s"):format(
-            tostring(failure.unlisted), LOOK, revoke "ID")
+            errorText(failure.unlisted), LOOK, revoke "ID")
     elseif not failure.there then
         return ("Look with %s; if a key has that name, %s"):format(LOOK, revoke "ID")
     elseif #failure.there == 0 then
@@ -78,7 +90,7 @@ local function lostCreate(failure)
 end
 
 local function changeText(change)
-    return ("%s %s%s"):format(change.action, nameOf(change.name), change.id and (" (%s)"):format(change.id) or "")
+    return change.action .. " " .. (change.id and called(change.name, change.id) or nameOf(change.name))
 end
 
 --- What went wrong, a line each, and what is left to do.
@@ -91,13 +103,19 @@ function words.troubles(carried, path)
         lines[1] = ("%s: %s. No key was asked for, since it could not have been kept"):format(path or "stdout",
             carried.problem)
     end
+    if carried.textless then
+        local row = carried.textless.row
+        lines[#lines + 1] = ("%s was created, but there was no text in the answer (pk_live_...); what there was is in "
+            .. "%s. If it cannot be made out there, %s"):format(called(carried.textless.change.name, row.id),
+            path or "the output", revoke(tostring(row.id)))
+    end
     for _, failure in ipairs(carried.failed) do
         if failure.change.action == "create" and failure.err.maybeApplied then
-            lines[#lines + 1] = ("%s: the answer was lost, so a key may have been made whose text nobody knows. %s"):format(
-                changeText(failure.change), tostring(failure.err))
+            lines[#lines + 1] = ("%s: the answer was lost, so a key may have been made whose text nobody knows: %s")
+                :format(changeText(failure.change), errorText(failure.err))
             lines[#lines + 1] = "  " .. lostCreate(failure)
         else
-            lines[#lines + 1] = ("%s: %s%s"):format(changeText(failure.change), tostring(failure.err),
+            lines[#lines + 1] = ("%s: %s%s"):format(changeText(failure.change), errorText(failure.err),
                 failure.err.maybeApplied and " (it may have been done; applying again makes sure)" or "")
         end
     end
@@ -115,9 +133,9 @@ end
 ---@param one { name: string, id: string, line: integer, file: string }
 ---@return string
 function words.lost(one)
-    return ("%s (%s): a run that was cut off had asked for a key of this name (%s, line %d), and never wrote its text. "
+    return ("%s: a run that was cut off had asked for a key of this name (%s, line %d), and never wrote its text. "
         .. "If nobody has that text, %s; if somebody has, take that line out of the file"):format(
-        one.name, one.id, one.file, one.line, revoke(one.id))
+        called(one.name, one.id), one.file, one.line, revoke(one.id))
 end
 
 ---@param lost table[]
