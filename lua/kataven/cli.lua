@@ -1,8 +1,10 @@
 --- The command `kataven`: what `bin/kataven` runs. Calls go through the module's
 --- public contract only.
 
+local check = require "kataven.check"
 local context = require "kataven.cli.context"
 local core = require "kataven.core"
+local redact = require "kataven.redact"
 
 local cli = {}
 
@@ -40,19 +42,12 @@ local function realHost()
     }
 end
 
---- Whether an argument holds a credential, which `ps` shows to all. A widget key is
---- public, and none.
----@param argument string
----@return boolean
-local function isSecret(argument)
-    local rest = argument:gsub("pk_live_", "")
-    return require("kataven.check").looksSecret(rest)
-end
-
--- The place of the first argument that holds a credential.
+-- The place of the first argument that holds a credential, which `ps` shows to all. A
+-- widget key is public, and none.
 local function secretAt(arguments)
     for index = 1, #arguments do
-        if isSecret(arguments[index]) then
+        local rest = arguments[index]:gsub("pk_live_", "")
+        if check.looksSecret(rest) or check.looksSecret(redact.unescape(rest)) then
             return index
         end
     end

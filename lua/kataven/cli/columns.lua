@@ -42,7 +42,8 @@ local function shorten(column, rows)
     return read({ title = column.title, cell = column.short }, rows)
 end
 
---- The table, a line for each row. Cuts first what is last in `order`.
+--- The table, a line for each row. Where it is too wide, short cells come first, and
+--- then the last of the columns that may be cut.
 ---@param given kataven.cli.Column[]
 ---@param rows any[]
 ---@param paint fun(colour: string, what: string): string
