@@ -224,7 +224,8 @@ $(BUILD)/lua: spec/support/lua.c
 
 # And under valgrind, which sees what libcurl and Lua do as well. Left out, besides the above: what mostly searches
 # texts, for minutes (canary, cassette_secrets), what counts descriptors, of which valgrind has its own, what goes
-# by the clock (faults; the sanitizers see those), and what tests the specs' servers, the documents or busted's helper.
+# by the clock (faults; the sanitizers see those), what starts hundreds of processes (cli_apply_faults), and what tests the
+# specs' servers, the documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
 OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_shells descriptors man \

@@ -255,8 +255,8 @@ describe("kataven widget-keys apply", function()
                 body = '{"id":"wk_1","name":"a"}' } }
             local errors, output = refused(1, { wanted { { name = "a" }, { name = "b" } }, "--keys-out", out })
             assert.truthy(errors:find(('"a" (wk_1) was created, but there was no text in the answer (pk_live_...); '
-                .. "what there was is in %s. If it cannot be made out there, revoke it (kataven widget-keys revoke wk_1), "
-                .. "and apply again\n"):format(out), 1, true), errors)
+                .. "what there was is in %s. If it cannot be made out there, revoke it (kataven widget-keys revoke "
+                .. "wk_1), and apply again\n"):format(out), 1, true), errors)
             assert.equal("create b", short(json.decode(output).remaining)[1])
             assert.truthy(files.read(out):find('{"created":"a","id":"wk_1","row":{"id":"wk_1","name":"a"}', 1, true))
         end)
