@@ -228,7 +228,7 @@ $(BUILD)/lua: spec/support/lua.c
 # specs' servers, the documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
-OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_shells descriptors man \
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_apply_faults cli_shells descriptors man \
 	fault_ends faults hub servers tcp_server testing_guide)
 
 valgrind: deps-check

@@ -144,6 +144,17 @@ describe("kataven.plan", function()
         assert.same({ "revoke nil (wk_1) pruned" }, lines(plan))
     end)
 
+    it("takes all that list gives", function()
+        local spy = require "spec.support.spy"
+        local client = spy.client(spy.new(spy.json '[{"id":"wk_1","name":"a"}]', spy.json "[]", spy.text("no", 401)))
+        assert.equal("wk_1", kataven.plan({ { name = "a" } }, client.widgetKeys.list()).unchanged[1].id)
+        assert.same({ "create a" },
+            lines(kataven.plan({ { name = "a" } }, kataven.assert(client.widgetKeys.list()))))
+        local plan, err = kataven.plan({ { name = "a" } }, client.widgetKeys.list())
+        assert.is_nil(plan)
+        assert.equal("AuthenticationError", err.name)
+    end)
+
     it("changes nothing that it is given", function()
         local wanted = { { name = "a", domain_allowlist = { "x" } } }
         local current = { row("wk_1", "a"), row("wk_2", "b") }

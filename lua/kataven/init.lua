@@ -73,10 +73,12 @@ end
 --- plan, which is carried out with `create(change.input)` for each change that is
 --- a create, and `update(change.id, change.patch)` for every other. Makes no calls.
 --- Raises where the wanted keys are no good. Errors: PlanError where a wanted name
---- has several live keys; `err.conflicts` has them.
+--- has several live keys; `err.conflicts` has them. In place of options it takes what
+--- `list()` gives beside its value, so that `kataven.plan(wanted, list())` does as one
+--- would think: where the list failed, its error comes back.
 ---@param wanted kataven.Wanted[] by unique name; absent fields are left alone
----@param current kataven.WidgetKey[] what `widgetKeys.list()` gave
----@param given? kataven.PlanOptions
+---@param current kataven.WidgetKey[]? what `widgetKeys.list()` gave
+---@param given? kataven.PlanOptions|kataven.Meta|kataven.Error
 ---@return kataven.Plan? plan nil on failure
 ---@return kataven.Error?
 function kataven.plan(wanted, current, given)

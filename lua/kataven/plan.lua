@@ -234,13 +234,24 @@ local function make(list, current, names, prune)
     return { changes = creates, unchanged = unchanged, unlisted = unlisted }
 end
 
+-- Whether this is what a call gives beside its value.
+local function isMeta(value)
+    return type(value) == "table" and value.attempts ~= nil and value.elapsed ~= nil
+end
+
 --- Compares. Gives a plan; or nil and a PlanError; or nil and a text about misuse.
+--- All that `list()` gives may be passed on: an error comes back, a meta is let be.
 ---@param list kataven.Wanted[]
----@param current kataven.WidgetKey[]
----@param given? kataven.PlanOptions
+---@param current kataven.WidgetKey[]?
+---@param given? kataven.PlanOptions|kataven.Meta|kataven.Error
 ---@return kataven.Plan?
 ---@return kataven.Error|string|nil
 function plan.of(list, current, given)
+    if current == nil and errors.isError(given) then
+        return nil, given
+    elseif isMeta(given) then
+        given = nil
+    end
     local problem = misuse(list, current, given)
     if problem then
         return nil, problem
