@@ -209,6 +209,7 @@ describe("kataven widget-keys apply", function()
             finally(function() command:stop() end)
             local line
             repeat line = command:line() until line:find("pk_live_", 1, true)
+            apply.await(hub, "creates", 2) -- which takes the delay
             command:stop()
             local row = apply.live(hub).a[1]
             assert.equal(row.last8, json.decode(line).key:sub(-8))

@@ -112,6 +112,21 @@ function apply.kept(path)
     return keys
 end
 
+--- Comes back when the hub's counts (see hub:stats) have come so far; raises after a
+--- minute.
+---@param hub table
+---@param what string
+---@param count integer
+function apply.await(hub, what, count)
+    for _ = 1, 600 do
+        if hub:stats()[what] >= count then
+            return
+        end
+        os.execute "sleep 0.1"
+    end
+    error(("the hub has not seen %d %s, but %s"):format(count, what, json.encode(hub:stats())), 2)
+end
+
 --- Runs it again and again, and does what it advises in between, until it has
 --- nothing left to do. Gives the ids that it had revoked, and the number of runs.
 ---@param hub table
