@@ -286,6 +286,12 @@ describe("kataven", function()
             assert.equal("UsageError", json.decode(err).error.name)
         end)
 
+        it("waits no longer than it was told", function()
+            local _, err, code = run({ "list", "--timeout", "0.1" }, { n = 1, delay = 20 })
+            assert.equal(1, code)
+            assert.matches("^kataven: TimeoutError: .-timeout = 0%.1 s.-; %-%-timeout gives it longer\n$", err)
+        end)
+
         it("hides the key where the server gives it back", function()
             local _, err = run({ "list" }, { n = 1, status = 400, body = "what is " .. hub.apiKey .. "?" })
             assert.matches("400 what is %[redacted%]%?", err)

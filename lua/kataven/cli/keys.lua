@@ -34,8 +34,8 @@ local function value(of)
     if type(of) ~= "table" then
         return tostring(of)
     end
-    for _, item in ipairs(of) do
-        if type(item) ~= "string" then
+    for index, item in pairs(of) do
+        if type(index) ~= "number" or type(item) ~= "string" then
             return (core.encode(of))
         end
     end
