@@ -212,8 +212,9 @@ function Context:fail(err, code)
         if ofClient then
             line = ("%s: %s%s"):format(err.name, err.method and ("%s %s: "):format(err.method, err.path) or "", message)
         end
+        line = text.plain((line:gsub(":?%s*\n%s*", "; "))) -- a CassetteError has several
         self:progress(nil)
-        write(self.host.stderr, self:colour("red", "kataven:", "stderr") .. " " .. text.plain(line) .. "\n")
+        write(self.host.stderr, self:colour("red", "kataven:", "stderr") .. " " .. line .. "\n")
     end
     return code or context.FAILED
 end
