@@ -243,7 +243,9 @@ describe("kataven widget-keys apply", function()
 
         it("not at all where its output cannot be written from the start", function()
             local before = hub:stats().creates
-            for _, redirection in ipairs { ">/dev/full", ">&-" } do
+            -- valgrind's own report would take the number of a closed stdout.
+            local closed = not os.getenv "SPEC_UNDER" and ">&-" or nil
+            for _, redirection in ipairs { ">/dev/full", closed } do
                 local errors = refused(1, { wanted { { name = "a" } } },
                     { launcher = { "sh", "-c", 'exec "$@" ' .. redirection, "sh" } })
                 assert.truthy(errors:find("No key was asked for, since it could not have been kept", 1, true), errors)

@@ -186,8 +186,13 @@ describe("bin/kataven", function()
             local path = os.tmpname()
             os.remove(path)
             finally(function() os.remove(path) end)
-            return command.run(given, environment, { "sh", "-c",
-                'mkfifo "$0" && exec 3<>"$0" 4>"$0" 3<&- && exec "$@" >&4 4>&-', path })
+            -- luasocket has this process ignore SIGPIPE, and its children after it.
+            local words = { "sh", "-c", 'mkfifo "$0" && exec 3<>"$0" 4>"$0" 3<&- && exec "$@" >&4 4>&-', path }
+            if shell.try "env --default-signal=PIPE true" == 0 then
+                table.insert(words, 1, "env")
+                table.insert(words, 2, "--default-signal=PIPE")
+            end
+            return command.run(given, environment, words)
         end
 
         local CREATE = { "widget-keys", "create", "acme.com" }

@@ -73,7 +73,8 @@ end
 ---@return string
 function advice.line(err, command)
     local where = err.method and ("%s %s: "):format(err.method, err.path) or ""
-    return ("%s: %s%s"):format(err.name, where, advice.message(err, command))
+    local line = ("%s: %s%s"):format(err.name, where, advice.message(err, command))
+    return (line:gsub(":?%s*\n%s*", "; ")) -- a CassetteError has several
 end
 
 return advice

@@ -34,8 +34,8 @@ local function value(of)
     if type(of) ~= "table" then
         return tostring(of)
     end
-    for _, item in ipairs(of) do
-        if type(item) ~= "string" then
+    for index, item in pairs(of) do
+        if type(index) ~= "number" or type(item) ~= "string" then
             return (core.encode(of))
         end
     end
@@ -107,7 +107,7 @@ function keys.table(context, shown, all)
     end
     return columns.table(given, shown, function(colour, what)
         return context:colour(colour, what)
-    end, context.host.columns())
+    end, context.host.columns "stdout")
 end
 
 --- One key, a line for each of its fields.
