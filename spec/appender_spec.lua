@@ -101,6 +101,18 @@ describe("core.appender", function()
         assert.equal(0, status)
     end)
 
+    it("writes to a pipe, but does not wait for one that nobody reads", function()
+        shell.run("mkfifo %s", path)
+        assert.same({ nil, "it is a pipe that nobody reads" }, { core.appender(path) })
+        local reader = io.popen("wc -c <" .. path)
+        local appender
+        repeat appender = core.appender(path) until appender
+        assert.is_true(appender:write(("x"):rep(200000)))
+        appender:close()
+        assert.equal(200000, reader:read "*n")
+        reader:close()
+    end)
+
     it("is as it was before a write that did not fit, and the process lives on", function()
         -- In blocks of 512 bytes, or of 1024 where sh is bash.
         local output, errors, status = child.complete([[

@@ -146,6 +146,12 @@ describe("kataven widget-keys apply", function()
             assert.is_nil(files.read(out))
         end)
 
+        it("fails where its output cannot be written", function()
+            wanted { { name = "a" } }
+            assert.equal("kataven: cannot write the output: No space left on device\n",
+                (refused(1, { file, "--dry-run" }, { launcher = { "sh", "-c", 'exec "$@" >/dev/full', "sh" } })))
+        end)
+
         it("ends with 0 where there is nothing to do", function()
             apply.mint(hub, { name = "a" })
             assert.same({}, done({ wanted { { name = "a" } }, "--dry-run" }).changes)
@@ -239,6 +245,7 @@ describe("kataven widget-keys apply", function()
                 .. "NOW, it is shown this once: pk_live_%w+_(%x+)\n"):sub(-8))
             assert.equal(before + 1, hub:stats().creates)
             assert.truthy(errors:find('Not sent: create "b"\n', 1, true))
+            assert.truthy(errors:find "kataven: 1 of 2 changes were made; see above before you apply again\n$")
         end)
 
         it("not at all where its output cannot be written from the start", function()

@@ -146,6 +146,17 @@ revoked forgotten (wk_4)
         assert.is_nil(out:find("created", 1, true))
     end)
 
+    it("names twenty of many keys that are not in the file", function()
+        local rows = {}
+        for index = 1, 23 do
+            rows[index] = { id = "wk_" .. index, name = "key " .. index }
+        end
+        local plan = require("kataven").plan({}, rows)
+        local lines = require("kataven.cli.apply.diff").lines(plan)
+        assert.equal("Nothing to change; 0 as wanted.", lines[1].text)
+        assert.matches("without %-%-prune: key 1, key 2, .*, key 20 and 3 more%.$", lines[2].text)
+    end)
+
     it("shows nothing that a terminal would obey", function()
         os.remove(file)
         file = apply.file { { name = "a\27[2J", domain_allowlist = { "x\r\n" } } }

@@ -70,10 +70,12 @@ static const char *open_path(appender *a, const char *path)
 {
     struct stat st;
 
-    do
-        a->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
-    while (a->fd < 0 && errno == EINTR);
-    if (a->fd < 0 || fstat(a->fd, &st) != 0)
+    /* A pipe that nobody reads yet could keep us for ever. */
+    a->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                 S_IRUSR | S_IWUSR);
+    if (a->fd < 0)
+        return errno == ENXIO ? "it is a pipe that nobody reads" : strerror(errno);
+    if (fcntl(a->fd, F_SETFL, O_APPEND) != 0 || fstat(a->fd, &st) != 0)
         return strerror(errno);
     a->regular = S_ISREG(st.st_mode);
     if (!a->regular)

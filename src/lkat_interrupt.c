@@ -32,7 +32,8 @@ static int catch_interrupts(lua_State *L)
         return 0;
     caught = 0;
     memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal; /* without SA_RESTART */
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART; /* of what is written; poll breaks all the same */
     sigemptyset(&action.sa_mask);
     for (i = 0; i < COUNT; i++)
         if (sigaction(SIGNALS[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN)

@@ -137,13 +137,16 @@ local function conclude(self, plan, carried, lost, signal, printed, out)
     return 0
 end
 
-local function makeReport(self, out)
+local function makeReport(self, arguments, out)
     return report.new {
         json = self.json,
         keysOut = out and out.path,
         write = function(text)
-            local done, problem = self:write(text)
-            return done, problem
+            if arguments.dryRun then
+                self:out(text)
+                return true
+            end
+            return self:write(text)
         end,
         colour = function(mark, text)
             return words.COLOURS[mark] and self:colour(words.COLOURS[mark], text) or text
@@ -187,14 +190,11 @@ local function run(self, arguments, wanted, out)
     if not plan then
         return self:fail { name = err.name, message = err.message, candidates = candidatesOf(err) }
     end
-    local lost, printed = lostOf(out, rows, plan), makeReport(self, out)
+    local lost, printed = lostOf(out, rows, plan), makeReport(self, arguments, out)
     if arguments.dryRun then
         printed:plan(plan, lost)
         for _, one in ipairs(lost) do
             self:say(words.lost(one))
-        end
-        if printed.problem then
-            return self:fail { name = "OutputError", message = words.unprinted(printed.problem) }
         end
         return #plan.changes > 0 and FOUND_CHANGES or 0
     end

@@ -2,6 +2,9 @@
 --- the next is sent; all else follows, side by side. At the first create that goes
 --- wrong it stops: what a new key is to replace is not taken away before it is there.
 
+local errors = require "kataven.errors"
+local keys = require "kataven.cli.keys"
+
 ---@class kataven.cli.Keeper where created keys go
 ---@field creating fun(self: table, name: string): true?, string? before a create is sent
 ---@field created fun(self: table, name: string, row: kataven.WidgetKey, plaintext?: string): true?, string? the moment it arrives
@@ -13,8 +16,6 @@
 ---@field unkept { change: kataven.Change, row: kataven.WidgetKey, plaintext?: string, problem: string }? a key that could not be kept
 ---@field textless { change: kataven.Change, row: kataven.WidgetKey }? a key whose answer held no plaintext
 ---@field problem string? why nothing could be kept any more
-
-local keys = require "kataven.cli.keys"
 
 local carry = {}
 
@@ -100,6 +101,8 @@ local function others(job, changes, total, out)
             out.remaining[#out.remaining + 1] = change
         elseif result.value then
             job.done(change, result.value)
+        elseif not errors.isError(result.err) then
+            error(result.err, 0) -- a mistake of ours
         else
             out.failed[#out.failed + 1] = { change = change, err = result.err }
         end

@@ -9,6 +9,9 @@ local text = require "kataven.cli.text"
 
 local diff = {}
 
+-- Of a list within a sentence.
+local MOST = 20
+
 --- A text from a file or a server as it may stand on a terminal.
 ---@param what any
 ---@return string
@@ -36,6 +39,16 @@ local function agentText(id)
         return "(none)"
     end
     return show(id)
+end
+
+--- The first of some texts, and how many more there are.
+---@param texts string[]
+---@return string
+function diff.some(texts)
+    if #texts <= MOST then
+        return table.concat(texts, ", ")
+    end
+    return ("%s and %d more"):format(table.concat(texts, ", ", 1, MOST), #texts - MOST)
 end
 
 local function contains(list, wanted)
@@ -134,7 +147,7 @@ function diff.lines(plan)
         for index, row in ipairs(plan.unlisted) do
             names[index] = show(row.name)
         end
-        add(" ", "Live, but not in the file, and left alone without --prune: %s.", table.concat(names, ", "))
+        add(" ", "Live, but not in the file, and left alone without --prune: %s.", diff.some(names))
     end
     return lines
 end

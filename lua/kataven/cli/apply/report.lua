@@ -2,6 +2,7 @@
 --- As JSON it is one document that is written piece by piece, so that a key which
 --- was made is out before the next one is asked for; as text, lines for people.
 
+local advice = require "kataven.cli.advice"
 local core = require "kataven.core"
 local diff = require "kataven.cli.apply.diff"
 local json = require "kataven.cli.json"
@@ -33,8 +34,9 @@ end
 
 local function errorOf(err)
     return {
-        name = err.name, message = err.message, status = err.status, requestId = err.requestId,
-        retryAfter = err.retryAfter, maybeApplied = err.maybeApplied,
+        name = err.name, message = advice.message(err, "apply"), method = err.method, path = err.path,
+        status = err.status, requestId = err.requestId, retryAfter = err.retryAfter, attempts = err.attempts,
+        maybeApplied = err.maybeApplied,
     }
 end
 

@@ -1,6 +1,7 @@
 --- What apply says: each text tells what happened, and what to do.
 
 local advice = require "kataven.cli.advice"
+local diff = require "kataven.cli.apply.diff"
 
 local words = {}
 
@@ -124,7 +125,7 @@ function words.troubles(carried, path)
         left[index] = changeText(change)
     end
     if #left > 0 then
-        lines[#lines + 1] = "Not sent: " .. table.concat(left, ", ")
+        lines[#lines + 1] = "Not sent: " .. diff.some(left)
     end
     return lines
 end
@@ -156,9 +157,12 @@ end
 ---@param carried kataven.cli.Carried
 ---@return string
 function words.failed(plan, carried)
-    local lost = false
+    local lost = carried.unkept or carried.textless
     for _, failure in ipairs(carried.failed) do
         lost = lost or failure.change.action == "create" and failure.err.maybeApplied
+    end
+    if #carried.failed + #carried.remaining == 0 and not lost then
+        return far(plan, carried) -- and then a signal came
     end
     return far(plan, carried) .. "; " .. (lost and "see above before you apply again" or AGAIN)
 end
