@@ -326,6 +326,19 @@ describe("apply, with a fault at every point of a run of ten keys:", function()
             end)
         end
 
+        it("while the list is awaited", function()
+            hub:next { delay = 60 }
+            local command = apply.start(hub, words)
+            finally(function() command:stop() end)
+            apply.await(hub, "total", 2 + 1)
+            command:signal "INT"
+            local output, errors, status = command:wait()
+            assert.same({ "", "kataven: interrupted\n", 130 }, { output, errors, status })
+            assert.equal(2, hub:stats().creates)
+            finished(0)
+            checkAll(0)
+        end)
+
         it("while it rests before it tries again", function()
             hub:next { { n = 3 }, { status = 429, headers = { ["retry-after"] = "50" }, body = "limited" } }
             local command = apply.start(hub, words)
