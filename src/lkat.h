@@ -68,15 +68,22 @@ int lkat_nomem(lua_State *L);
  * `spare` is empty, and room to work in; both must outlive what Lua may do. */
 bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top);
 
+/* Writes all of a text and, where asked, has it on the disk; or false, with errno
+ * set. No signal ends the process. Does not raise. */
+bool lkat_write(int fd, const char *text, size_t len, bool sync);
+
 /* Each adds its functions to the table on top. */
 void lkat_open_box(lua_State *L);
 void lkat_open_json(lua_State *L);   /* decode; needs lua-cjson */
 void lkat_open_encode(lua_State *L); /* encode, array, isArray */
 void lkat_open_policy(lua_State *L); /* retryAfter, retryDelay, maybeApplied */
 void lkat_open_url(lua_State *L);    /* base, join, escape */
-void lkat_open_file(lua_State *L);   /* save */
+void lkat_open_file(lua_State *L);   /* save, isFile */
+void lkat_open_append(lua_State *L); /* appender */
+void lkat_open_interrupt(lua_State *L);
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
+void lkat_open_streams(lua_State *L); /* isTerminal, columns, othersMayRead, guardStreams */
 void lkat_open_turn(lua_State *L);
 
 /* The engine behind a userdata, or NULL once it was closed. */

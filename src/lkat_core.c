@@ -87,8 +87,11 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     lkat_open_policy(L);
     lkat_open_url(L);
     lkat_open_file(L);
+    lkat_open_append(L);
+    lkat_open_interrupt(L);
     lkat_open_engine(L);
     lkat_open_op(L);
+    lkat_open_streams(L);
     lkat_open_turn(L);
     lua_pushstring(L, kat_curl_version_text());
     lua_setfield(L, -2, "curlVersion");
