@@ -180,9 +180,14 @@ bool kat_poll(kat_engine *engine, double seconds)
     return drive(engine, seconds > 0 ? kat_to_ms(seconds) : 0);
 }
 
+static double timeout_at(kat_engine *engine, double now)
+{
+    return engine->multi && engine->active > 0 ? kat_driver_timeout(engine, now) : HUGE_VAL;
+}
+
 double kat_timeout(kat_engine *engine)
 {
-    return engine->multi && engine->active > 0 ? kat_driver_timeout(engine) : HUGE_VAL;
+    return timeout_at(engine, kat_now());
 }
 
 bool kat_has_fd(void)
@@ -228,7 +233,7 @@ double kat_prepare_wait(kat_engine *engine, kat_op *op, double longest, bool wat
     double now = kat_now(), left;
 
     kat_check_fork(engine);
-    left = kat_timeout(engine);
+    left = timeout_at(engine, now);
     set_alarm(engine, now, op ? HUGE_VAL : now + longest);
     kat_settle(engine);
     if (left < HUGE_VAL)

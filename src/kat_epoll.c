@@ -188,9 +188,9 @@ bool kat_drive(kat_engine *engine, long ms)
     return whole;
 }
 
-double kat_driver_timeout(kat_engine *engine)
+double kat_driver_timeout(kat_engine *engine, double now)
 {
-    double left = engine->driver.due - kat_now();
+    double left = engine->driver.due - now;
 
     return left > 0 ? left : 0;
 }

@@ -147,7 +147,7 @@ void kat_driver_close(kat_engine *engine);
 /* Waits up to `ms` and moves transfers. False when a signal broke the wait, or
  * may have. */
 bool kat_drive(kat_engine *engine, long ms);
-double kat_driver_timeout(kat_engine *engine);
+double kat_driver_timeout(kat_engine *engine, double now);
 void kat_driver_ring(kat_engine *engine, bool on);
 void kat_driver_arm(kat_engine *engine, double at);
 

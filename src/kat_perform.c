@@ -49,10 +49,11 @@ bool kat_drive(kat_engine *engine, long ms)
     return ready > 0 || ms < SLICE_MS;
 }
 
-double kat_driver_timeout(kat_engine *engine)
+double kat_driver_timeout(kat_engine *engine, double now)
 {
     long ms = -1;
 
+    (void)now;
     curl_multi_timeout(engine->multi, &ms);
     return ms < 0 ? HUGE_VAL : (double)ms / 1000;
 }

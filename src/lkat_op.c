@@ -141,17 +141,17 @@ static int op_poll(lua_State *L)
     return push_finished(L, op);
 }
 
-/* prepare(watcher) -> seconds, fd | nil: what to wait for before the next
- * step. `watcher`: the host wakes up when the descriptor turns readable. */
-static int op_prepare(lua_State *L)
+/* look(watcher) -> nil when there is something to take; else seconds, fd | nil:
+ * what to wait for before the next look. `watcher`: the host wakes up when the
+ * descriptor turns readable. */
+static int op_look(lua_State *L)
 {
     kat_op *op = check(L);
     int fd = -1;
 
-    if (op->state != KAT_ACTIVE) {
-        lua_pushnumber(L, 0);
-        return 1;
-    }
+    kat_op_step(op);
+    if (op->state != KAT_ACTIVE)
+        return 0;
     fd = kat_fd(op->engine);
     if (!op->engine) { /* the process forked since the last step */
         lua_pushnumber(L, 0);
@@ -244,9 +244,8 @@ static int op_take(lua_State *L)
 
 void lkat_open_op(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"step", op_step},       {"poll", op_poll},
-                                       {"prepare", op_prepare}, {"cancel", op_cancel},
-                                       {"take", op_take},       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"step", op_step},     {"poll", op_poll}, {"look", op_look},
+                                       {"cancel", op_cancel}, {"take", op_take}, {NULL, NULL}};
 
     lkat_newtype(L, TYPE, methods, op_gc);
 }

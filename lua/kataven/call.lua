@@ -106,6 +106,21 @@ local function normal(response, problem)
     }
 end
 
+local function copy(set)
+    local new = {}
+    for name, value in pairs(set) do
+        new[name] = value
+    end
+    return new
+end
+
+-- What somebody else's transport gets to wait with.
+local function waiter(self)
+    return function(seconds, fd)
+        return wait(self, seconds, fd or bell(self, seconds))
+    end
+end
+
 local function send(self)
     local client = self.client
     local left = timeLeft(self)
@@ -115,39 +130,26 @@ local function send(self)
     local own = transport == client.curl
     local through = client.curl ~= nil -- libcurl does it, if need be for a transport that is around it
     local sets = self.headerSets
-    local set = self.body and sets.withBody or sets.plain
-    if not own then
-        local copy = {}
-        for name, value in pairs(set) do
-            copy[name] = value
-        end
-        set = copy
-    end
-    local waiter, park = core.wait, nil
-    if not own or self.wait ~= core.wait or self.cancel then
-        waiter = function(seconds, fd)
-            return wait(self, seconds, fd or bell(self, seconds))
-        end
-    end
-    if through and self.crew then
-        park = function()
-            return wait(self, math.huge)
-        end
-    end
-    local response, problem = transport:send({
+    local request = {
         method = self.method,
         url = self.url,
         path = self.path,
-        headers = set,
+        headers = self.body and sets.withBody or sets.plain,
         body = self.body,
         top = own and self.top or nil,
         timeout = timeout,
         connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
-    }, waiter, through and self.turn or nil, park)
-    if own then
-        return response, problem
+    }
+    local turn = through and self.turn or nil
+    local parks = through and self.crew ~= nil
+    if not own then
+        request.headers = copy(request.headers)
+        return normal(transport:send(request, waiter(self), turn, parks))
+    elseif self.wait == core.wait and not self.cancel then
+        return transport:send(request, core.wait, turn)
     end
-    return normal(response, problem)
+    -- LuaJIT compiles no function that makes another.
+    return transport:send(request, wait, turn, parks, self)
 end
 
 -- An answer becomes the `meta` of its call: the table is our own.

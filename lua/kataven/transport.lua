@@ -88,15 +88,26 @@ local function taken(op, top)
     }
 end
 
+-- Steps. Gives how long to wait before the next look, and the descriptor; or nil
+-- once it is over.
+local function look(self, op, parks)
+    if not parks then
+        return op:look(self.watches)
+    elseif not op:step() then
+        return math.huge
+    end
+end
+
 -- The client's own calls name the first byte of the JSON that they expect as
 -- `top`. Where a 2xx answer is that, its `value` takes the place of its `body`.
 ---@param request kataven.Request
 ---@param wait fun(seconds: number, fd?: integer): boolean?
 ---@param turn? userdata the client's own: rests when the attempt ends, whatever becomes of its caller
----@param park? fun(): boolean? waits, in place of `wait`, until the turn has news
+---@param parks? boolean to wait is to sleep until the turn has news
+---@param who? table what `wait` takes before the rest: it is shared, and no function was made for this call
 ---@return kataven.Response?
 ---@return kataven.Failure?
-function Curl:send(request, wait, turn, park)
+function Curl:send(request, wait, turn, parks, who)
     local op, kind, problem = self.engine:start(request.method, request.url, linesFor(self, request.headers),
         request.body, request.timeout, request.connectTimeout, self.direct, turn)
     if not op then
@@ -105,17 +116,19 @@ function Curl:send(request, wait, turn, park)
     if wait == core.wait then
         block(op) -- a host that may be
     else
-        while not op:step() do
+        local seconds, fd = look(self, op, parks)
+        while seconds do
             local stop
-            if park then
-                stop = park()
+            if who then
+                stop = wait(who, seconds, fd)
             else
-                stop = wait(op:prepare(self.watches))
+                stop = wait(seconds, fd)
             end
             if stop then
                 op:cancel()
                 break
             end
+            seconds, fd = look(self, op, parks)
         end
     end
     return taken(op, request.top)
