@@ -80,11 +80,15 @@ local function carryOut(worker, id, fields)
     end
     local queue, options = worker.queue, worker.options
     local verdict, tries, waited = queue:begin(id, queue:token(), asked.kind, options.tries, asked.deadline)
+    if verdict == "go" and asked.kind == "write" and not worker:remember(id) then
+        worker.log("error", id .. " was sent before, which Redis has forgotten: it lost what it had acknowledged")
+        verdict = "sent"
+    end
     if verdict == "gone" then
         return nil
     elseif verdict == "sent" then
-        worker.log("warning", id .. " was sent by a worker that ended; its answer is lost")
-        return failure("ConnectionError", "the worker that was to send it ended before it had an answer; it may have "
+        worker.log("warning", id .. " was about to be sent once before; its answer is lost")
+        return failure("ConnectionError", "it was about to be sent once before, and that answer is lost; it may have "
             .. "been carried out all the same (maybeApplied): look with a list before repeating it", asked, true)
     elseif verdict == "late" then
         return failure("TimeoutError", ("the deadline of %g s passed before it could be sent"):format(asked.deadline),

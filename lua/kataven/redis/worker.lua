@@ -20,6 +20,8 @@ Worker.__index = Worker
 -- Seconds: how long a request is waited for in Redis, at a time; between looks at what goes on, in the log; and
 -- between attempts to end the former early.
 local TAKE, REPORT, NUDGE = 5, 60, 0.1
+-- Writes that a worker knows to have sent: so many at least.
+local REMEMBERED = 10000
 
 -- Who this is, to Redis. No two processes share it, ever.
 local function consumerName()
@@ -31,6 +33,22 @@ local function consumerName()
     end
     return ("%s-%d-%08x%08x"):format(require("socket").dns.gethostname(), pid,
         math.floor(core.random() * 0xffffffff), math.floor(core.random() * 0xffffffff))
+end
+
+--- Notes that a write is about to go out. Gives false where it was noted before:
+--- a Redis that lost its last seconds forgets its marks, and gives an entry out
+--- again.
+---@param id string
+---@return boolean new
+function Worker:remember(id)
+    if self.sent[id] or self.sentBefore[id] then
+        return false
+    end
+    self.sent[id], self.sentCount = true, self.sentCount + 1
+    if self.sentCount >= REMEMBERED then
+        self.sent, self.sentBefore, self.sentCount = {}, self.sent, 0
+    end
+    return true
 end
 
 -- Starts on entries, but for those that are under way here.
@@ -263,6 +281,7 @@ function worker.new(given)
         mine = {}, -- the entries that are under way here
         busy = 0, -- how many these are
         counts = { done = 0, failed = 0 },
+        sent = {}, sentBefore = {}, sentCount = 0, -- see Worker:remember
         room = loop:event(), beat = loop:event(),
         reported = core.now(), status = 0,
     }, Worker)
