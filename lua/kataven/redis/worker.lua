@@ -76,11 +76,6 @@ local function start(self, entries)
     end
 end
 
--- The seconds until a problem is worth another attempt.
-local function recover(self, problem, pause, from)
-    return self.queue:recover(problem, pause, from)
-end
-
 -- Takes new requests while there is room for them.
 local function read(self)
     local pause = NUDGE
@@ -100,7 +95,7 @@ local function read(self)
                 start(self, entries)
             elseif not self.stopping then
                 self.readerId = nil
-                pause = recover(self, problem, pause, self.reader)
+                pause = self.queue:recover(problem, pause, self.reader)
             end
         end
     end
@@ -132,7 +127,7 @@ local function tend(self)
             entries, problem = self.queue:takeOver(self.options.lease, room)
         end
         if problem then
-            pause = recover(self, problem, pause, self.commands)
+            pause = self.queue:recover(problem, pause, self.commands)
         else
             pause = NUDGE
             report(self, numbers)
@@ -142,17 +137,24 @@ local function tend(self)
     end
 end
 
--- What Redis's own settings mean for what is promised here.
+-- What Redis's own settings mean for what is promised here. Who may not ask is not told.
 local function look(self)
-    local text = self.commands:call("INFO", "persistence")
+    local function setting(name)
+        local pair = self.commands:call("CONFIG", "GET", name)
+        return pair and pair[2]
+    end
+    local text, fsync, policy = self.commands:call("INFO", "persistence"), setting "appendfsync",
+        setting "maxmemory-policy"
     if text and text:find "aof_enabled:0" then
         self.log("warning", "this Redis keeps no append-only file: if it crashes, requests may be lost, or (from an "
             .. "older snapshot) sent once more; see docs/redis.md")
+    elseif fsync and fsync ~= "always" then
+        self.log("warning", ("appendfsync is %s: if Redis crashes, it may forget what it acknowledged last, and a "
+            .. "write be sent once more; always is what is wanted; see docs/redis.md"):format(fsync))
     end
-    local policy = self.commands:call("CONFIG", "GET", "maxmemory-policy")
-    if policy and policy[2] and policy[2]:find "^allkeys" then
+    if policy and policy:find "^allkeys" then
         self.log("warning", ("maxmemory-policy is %s, by which Redis may throw requests away; noeviction is what is "
-            .. "wanted"):format(policy[2]))
+            .. "wanted"):format(policy))
     end
 end
 
@@ -172,7 +174,7 @@ local function arrive(self)
         elseif problem.code == "NOPERM" or problem.code == "VERSION" or problem.code == "ERR" then
             return problem.message
         end
-        pause = recover(self, problem, pause, self.commands)
+        pause = self.queue:recover(problem, pause, self.commands)
     end
 end
 
