@@ -227,7 +227,7 @@ $(BUILD)/lua: spec/support/lua.c
 # by the clock (faults; the sanitizers see those), and what tests the specs' servers, the documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
-OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets descriptors \
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_shells descriptors man \
 	fault_ends faults hub servers tcp_server testing_guide)
 
 valgrind: deps-check
@@ -297,7 +297,7 @@ C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch]
 
 lint: deps-lint
 	clang-format --dry-run --Werror $(C_FILES)
-	luacheck --quiet lua spec src examples rockspec/*.rockspec
+	luacheck --quiet bin/kataven lua spec src examples rockspec/*.rockspec
 	@! grep -ln 'lua\.h\|lauxlib\.h' src/kat_* || { echo "the engine must not include Lua's headers"; exit 1; }
 
 format: deps-lint
@@ -310,6 +310,16 @@ STATIC_NAME = kataven-$(firstword $(LUA_NAMES))
 STATIC_DIR = $(DESTDIR)$(PREFIX)/lib
 INCLUDE_DIR = $(DESTDIR)$(PREFIX)/include
 
+# The command, its page, and what completes it: they are the Lua's that was installed last.
+LUA_PROGRAM = $(shell command -v $(LUA_BIN))
+COMMAND = $(DESTDIR)$(PREFIX)/bin/kataven
+SHARE = $(DESTDIR)$(PREFIX)/share
+MAN_PAGE = $(SHARE)/man/man1/kataven.1
+BASH_COMPLETION = $(SHARE)/bash-completion/completions/kataven
+ZSH_COMPLETION = $(SHARE)/zsh/site-functions/_kataven
+FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/kataven.fish
+RUN_COMMAND = $(RUN_ENV) $(LUA_BIN) bin/kataven
+
 install: $(CORE)
 	install -d "$(LIB_DIR)/kataven"
 	install -m 755 $(CORE) "$(LIB_DIR)/kataven/core.so"
@@ -317,6 +327,18 @@ install: $(CORE)
 		to="$(LUA_DIR)/$${file#lua/}"; \
 		install -d "$${to%/*}" && install -m 644 "$$file" "$$to" || exit 1; \
 	done
+	install -d "$(SHARE)/man/man1" "$(DESTDIR)$(PREFIX)/bin"
+	sed -e '1s|.*|#!$(LUA_PROGRAM)|' -e 's|@PREFIX@|$(PREFIX)|' bin/kataven >"$(COMMAND)"
+	chmod 755 "$(COMMAND)"
+	install -m 644 docs/man/kataven.1 "$(MAN_PAGE)"
+	@if $(RUN_COMMAND) --version >/dev/null; then \
+		install -d $(foreach file,BASH ZSH FISH,"$$(dirname "$($(file)_COMPLETION)")") && \
+		$(RUN_COMMAND) completion bash >"$(BASH_COMPLETION)" && \
+		$(RUN_COMMAND) completion zsh >"$(ZSH_COMPLETION)" && \
+		$(RUN_COMMAND) completion fish >"$(FISH_COMPLETION)"; \
+	else \
+		echo "Completions for shells are left out; the rest is installed." >&2; \
+	fi
 
 install-static: $(STATIC)
 	install -d "$(STATIC_DIR)/pkgconfig" "$(INCLUDE_DIR)"
@@ -326,8 +348,10 @@ install-static: $(STATIC)
 		-e "s|@VERSION@|$$($(LUA_BIN) -e 'print(dofile "lua/kataven/version.lua")')|" \
 		src/static/kataven.pc.in >"$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc"
 
-# The header is every Lua's, and goes with the last of the libraries.
+# The header is every Lua's, and goes with the last of the libraries. The command may be another Lua's.
 uninstall:
+	! head -n 1 "$(COMMAND)" 2>/dev/null | grep -qxF '#!$(LUA_PROGRAM)' || \
+		rm -f "$(COMMAND)" "$(MAN_PAGE)" "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
 	rm -rf "$(LIB_DIR)/kataven" "$(LUA_DIR)/kataven"
 	rm -f "$(STATIC_DIR)/lib$(STATIC_NAME).a" "$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc"
 	ls "$(STATIC_DIR)"/libkataven-*.a >/dev/null 2>&1 || rm -f "$(INCLUDE_DIR)/kataven.h"

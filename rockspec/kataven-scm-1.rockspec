@@ -18,6 +18,7 @@ mirror the Node client, and a recorded-response transport for tests.
 dependencies = {
   "lua >= 5.1, < 5.5",
   "lua-cjson >= 2.1.0",
+  "argparse >= 0.7.0", -- the command's alone
 }
 -- The library alone: Debian keeps curl's headers in a folder for the machine, where LuaRocks does not look.
 external_dependencies = {
@@ -60,6 +61,7 @@ build = {
         "src/lkat_json.c",
         "src/lkat_op.c",
         "src/lkat_policy.c",
+        "src/lkat_streams.c",
         "src/lkat_turn.c",
         "src/lkat_url.c",
       },
@@ -88,6 +90,23 @@ build = {
     ["kataven.cassette.recorder"] = "lua/kataven/cassette/recorder.lua",
     ["kataven.cassette.secrets"] = "lua/kataven/cassette/secrets.lua",
     ["kataven.check"] = "lua/kataven/check.lua",
+    ["kataven.cli"] = "lua/kataven/cli.lua",
+    ["kataven.cli.advice"] = "lua/kataven/cli/advice.lua",
+    ["kataven.cli.arguments"] = "lua/kataven/cli/arguments.lua",
+    ["kataven.cli.client"] = "lua/kataven/cli/client.lua",
+    ["kataven.cli.columns"] = "lua/kataven/cli/columns.lua",
+    ["kataven.cli.completion"] = "lua/kataven/cli/completion.lua",
+    ["kataven.cli.context"] = "lua/kataven/cli/context.lua",
+    ["kataven.cli.create"] = "lua/kataven/cli/create.lua",
+    ["kataven.cli.delete"] = "lua/kataven/cli/delete.lua",
+    ["kataven.cli.json"] = "lua/kataven/cli/json.lua",
+    ["kataven.cli.keys"] = "lua/kataven/cli/keys.lua",
+    ["kataven.cli.list"] = "lua/kataven/cli/list.lua",
+    ["kataven.cli.revoke"] = "lua/kataven/cli/revoke.lua",
+    ["kataven.cli.snippet"] = "lua/kataven/cli/snippet.lua",
+    ["kataven.cli.text"] = "lua/kataven/cli/text.lua",
+    ["kataven.cli.time"] = "lua/kataven/cli/time.lua",
+    ["kataven.cli.update"] = "lua/kataven/cli/update.lua",
     ["kataven.client"] = "lua/kataven/client.lua",
     ["kataven.errors"] = "lua/kataven/errors.lua",
     ["kataven.failures"] = "lua/kataven/failures.lua",
@@ -109,5 +128,8 @@ build = {
     ["kataven.version"] = "lua/kataven/version.lua",
     ["kataven.waiting"] = "lua/kataven/waiting.lua",
     ["kataven.widget_keys"] = "lua/kataven/widget_keys.lua",
+  },
+  install = {
+    bin = { "bin/kataven" },
   },
 }

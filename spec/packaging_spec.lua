@@ -7,6 +7,15 @@ local run, lines = shell.run, shell.lines
 local version, darwin = build.version, build.darwin
 local ROCKSPEC = "rockspec/kataven-scm-1.rockspec"
 
+-- A search path without its relative templates, which lead into this checkout.
+local function withoutHere(path)
+    local kept = {}
+    for template in path:gmatch "[^;]+" do
+        kept[#kept + 1] = template:find "^/" and template or nil
+    end
+    return table.concat(kept, ";")
+end
+
 local function exists(path)
     local file = io.open(path, "rb")
     return file and file:close() and true or false
@@ -70,6 +79,15 @@ local function tryOut(tree)
         script
     )
     assert.equal("ConnectionError\t" .. require "kataven.version" .. "\n", output)
+end
+
+-- The installed command, from elsewhere and told of nothing but where argparse and lua-cjson are; by an interpreter of
+-- its own choice, unless there is one here.
+local function runCommand(path, program)
+    local output = run("cd / && LUA_PATH=%s LUA_CPATH=%s " .. (program or "") .. " %s --version",
+        withoutHere(package.path), withoutHere(package.cpath), path)
+    assert.equal("kataven " .. require "kataven.version" .. " (", output:match "^kataven %S+ %(")
+    assert.equal(rawget(_G, "jit") and "LuaJIT" or _VERSION, output:match "%((LuaJIT)" or output:match "%((Lua [%d.]+)")
 end
 
 -- The names in what nm says.
@@ -154,12 +172,16 @@ describe("packaging", function()
                 headers = " LUA_INCDIR=" .. run "pkg-config --variable=includedir luajit"
             end
             -- A copy, since LuaRocks leaves its objects beside the sources.
-            run("mkdir %s/copy && cp -R README.md CHANGELOG.md LICENSE lua src rockspec %s/copy", temporary, temporary)
+            run("mkdir %s/copy && cp -R README.md CHANGELOG.md LICENSE bin lua src rockspec %s/copy", temporary,
+                temporary)
 
             -- No rockspec is named: it is found.
             run("cd %s/copy && " .. program .. " make --deps-mode=none --tree %s/tree" .. headers, temporary, temporary)
 
             tryOut(temporary .. "/tree")
+            -- LuaRocks has lua5.1 run it, for which a LuaJIT's module is not made.
+            runCommand(rawget(_G, "jit") and temporary .. "/tree/lib/luarocks/rocks-5.1/kataven/scm-1/bin/kataven"
+                or temporary .. "/tree/bin/kataven", rawget(_G, "jit") and interpreter())
             local so = temporary .. "/tree/lib/lua/" .. version .. "/kataven/core.so"
             assert.same({ "luaopen_kataven_core" }, exported(so))
             assert.is_nil(linkedWith(so):lower():find "liblua")
@@ -179,6 +201,46 @@ describe("packaging", function()
 
         build.make("uninstall" .. place, temporary)
         assert.equal("", run("find %s/a\\ root ! -type d", temporary))
+    end)
+
+    it("installs the command, its page and what completes it, and removes them again", function()
+        local place = " PREFIX=/opt/place DESTDIR=%s/a\\ root"
+        local root = temporary .. "/a root/opt/place"
+        local function others()
+            return lines(run("cd %s && find . -type f ! -path '*/lua/*'", root))
+        end
+
+        build.make("install" .. place, temporary)
+        assert.same({
+            "./bin/kataven",
+            "./share/bash-completion/completions/kataven",
+            "./share/fish/vendor_completions.d/kataven.fish",
+            "./share/man/man1/kataven.1",
+            "./share/zsh/site-functions/_kataven",
+        }, others())
+        runCommand(root .. "/bin/kataven")
+        -- By PATH as well.
+        assert.matches("^kataven", run("cd / && PATH=%s:$PATH LUA_PATH=%s LUA_CPATH=%s kataven --version",
+            root .. "/bin",
+            withoutHere(package.path), withoutHere(package.cpath)))
+        assert.equal(run "cat docs/man/kataven.1", run("cat %s", root .. "/share/man/man1/kataven.1"))
+        for _, path in ipairs { "bash-completion/completions/kataven", "zsh/site-functions/_kataven",
+            "fish/vendor_completions.d/kataven.fish" } do
+            assert.truthy(run("cat %s", root .. "/share/" .. path):find("widget-keys", 1, true))
+        end
+
+        -- The command of another Lua stays.
+        run("sed -i.bak '1s|.*|#!/usr/bin/other|' %s && rm %s.bak", root .. "/bin/kataven", root .. "/bin/kataven")
+        build.make("uninstall" .. place, temporary)
+        assert.equal(5, #others())
+    end)
+
+    it("finds the modules of its prefix through a link, where it is not in a staging directory", function()
+        build.make("install PREFIX=%s/place", temporary)
+        run("ln -s %s/place/bin/kataven %s/link", temporary, temporary)
+        runCommand(temporary .. "/link")
+        build.make("uninstall PREFIX=%s/place", temporary)
+        assert.equal("", run("find %s/place ! -type d", temporary))
     end)
 
     describe("the shared object", function()

@@ -5,6 +5,7 @@ local examplesOf = require "spec.support.examples"
 local json = require "dkjson"
 local options = require "kataven.options"
 local servers = require "spec.support.servers"
+local shell = require "spec.support.shell"
 
 local read, blocks = examplesOf.read, examplesOf.blocks
 local README = read "README.md"
@@ -47,6 +48,25 @@ describe("README.md", function()
         local output = child.run(examples[1].text, { KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey })
         assert.truthy(output:find('data%-client%-key="pk_live_[%w_]+"'))
         assert.truthy(output:find("acme.com\tlive", 1, true))
+    end)
+
+    it("shows the command at work", function()
+        hub:reset()
+        local section = README:match "\n## The command\n(.-)\n## "
+        local ran = 0
+        for line in blocks(section, "sh")[1].text:gmatch "[^\n]+" do
+            local given = line:match "^kataven ([^|#]+)"
+            if given then
+                local output = shell.run('KATAVEN_BASE_URL=%s KATAVEN_API_KEY=%s %s bin/kataven ' .. given,
+                    hub.url, hub.apiKey,
+                    child.interpreter())
+                assert.is_true(#output > 0, line)
+                ran = ran + 1
+            end
+        end
+        assert.is_true(ran >= 7)
+        local stats = hub:stats()
+        assert.same({ 1, 2, 1 }, { stats.creates, stats.updates, stats.deletes })
     end)
 
     it("shows the cassette that its example plays", function()

@@ -71,6 +71,7 @@ void lkat_open_url(lua_State *L);    /* base, join, escape */
 void lkat_open_file(lua_State *L);   /* save */
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
+void lkat_open_streams(lua_State *L); /* isTerminal, columns, othersMayRead, guardStreams */
 void lkat_open_turn(lua_State *L);
 void lkat_open_signals(lua_State *L); /* signals */
 

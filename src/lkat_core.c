@@ -89,6 +89,7 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     lkat_open_file(L);
     lkat_open_engine(L);
     lkat_open_op(L);
+    lkat_open_streams(L);
     lkat_open_turn(L);
     lkat_open_signals(L);
     lua_pushstring(L, kat_curl_version_text());

@@ -1,0 +1,123 @@
+--- The client that the command makes its calls with, from its arguments and the
+--- environment.
+
+local core = require "kataven.core"
+local kataven = require "kataven"
+local log = require "kataven.log"
+
+local client = {}
+
+-- For a replay, which sends nothing.
+local NO_KEY = "sk_live_replay_placeholder"
+
+-- What the module calls its options, and what they are called here.
+local NAMES = {
+    { "kataven.cassette.open: ", "" },
+    { "pass accountId, or set", "use --account, or set" },
+    { "with a JWT as apiKey", "with a JWT as the API key" },
+    { "pass the account's", "give the account's" },
+    { "use https://, or pass allowHttp = true if that network is to be trusted", "use https://" },
+    { "pass it as apiKey, and the Hub's address as baseUrl", "the key goes into KATAVEN_API_KEY or --api-key-file" },
+    { "^apiKey", "the API key" },
+    { "^accountId", "--account (KATAVEN_ACCOUNT_ID)" },
+    { "^baseUrl", "--base-url (KATAVEN_BASE_URL)" },
+}
+
+-- A problem that the module raised, in the command's words.
+local function inOurWords(problem)
+    problem = tostring(problem):gsub("^[^\n]-:%d+: ", "")
+    for _, pair in ipairs(NAMES) do
+        local anchored = pair[1]:sub(1, 1) == "^"
+        local start, stop = problem:find(anchored and pair[1]:sub(2) or pair[1], 1, true)
+        if start and (not anchored or start == 1) then
+            problem = problem:sub(1, start - 1) .. pair[2] .. problem:sub(stop + 1)
+        end
+    end
+    return problem
+end
+
+-- The key in a file that has nothing else.
+local function readKey(context, path)
+    local handle, message
+    if path == "-" then
+        handle = context.host.stdin
+    else
+        handle, message = io.open(path, "rb")
+    end
+    local content
+    if handle then
+        content, message = handle:read(64 * 1024)
+        if path ~= "-" then
+            handle:close()
+        end
+    end
+    if not content and message then
+        return nil, ("cannot read the API key from %s: %s"):format(path, (message:gsub("^.-: ", "")))
+    end
+    local key = (content or ""):match "^%s*(%S+)%s*$"
+    if not key then
+        return nil, ("--api-key-file %s: it should hold the API key (sk_live_...) and nothing else"):format(path)
+    end
+    if path ~= "-" and core.othersMayRead(path) then
+        context:say(("kataven: other users can read %s: chmod 600 it"):format(path))
+    end
+    return key
+end
+
+local function cassetteOf(path)
+    local ok, result = pcall(kataven.cassette.open, path, { mode = "replay" })
+    if not ok then
+        return nil, inOurWords(result)
+    end
+    return result
+end
+
+--- Makes it; or gives nil and what is wrong, in one line.
+---@param context kataven.cli.Context
+---@return kataven.Client?
+---@return string? problem
+function client.new(context)
+    local given = context.arguments
+    local function env(name)
+        local value = context.host.getenv(name)
+        return value ~= "" and value or nil
+    end
+    local options = {
+        apiKey = env "KATAVEN_API_KEY",
+        accountId = given.account or env "KATAVEN_ACCOUNT_ID",
+        baseUrl = given.baseUrl or env "KATAVEN_BASE_URL",
+        timeout = given.timeout,
+    }
+    local problem
+    if given.noRetry then
+        options.retry = false
+    end
+    if given.verbose then
+        options.log = function(event)
+            context:say(log.line(event))
+        end
+    end
+    if given.cassette then
+        options.transport, problem = cassetteOf(given.cassette)
+        if problem then
+            return nil, problem
+        end
+    end
+    if given.apiKeyFile then
+        options.apiKey, problem = readKey(context, given.apiKeyFile)
+        if problem then
+            return nil, problem
+        end
+    elseif not options.apiKey and options.transport and options.transport.mode == "replay" then
+        options.apiKey = NO_KEY
+    elseif not options.apiKey and not env "KATAVEN_CASSETTE" then
+        return nil, "there is no API key: set KATAVEN_API_KEY, or give --api-key-file FILE"
+    end
+    local ok, result = pcall(kataven.new, options)
+    if not ok then
+        return nil, inOurWords(result)
+    end
+    return result
+end
+
+return client

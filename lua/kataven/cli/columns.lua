@@ -1,0 +1,86 @@
+--- Tables for a terminal: columns side by side, as wide as what is in them, and cut
+--- where the terminal is too narrow.
+
+local text = require "kataven.cli.text"
+
+local columns = {}
+
+local GAP = "  "
+
+---@class kataven.cli.Column
+---@field title string
+---@field cell fun(row: any): string, string? the text of a row, and its colour
+---@field least? integer how narrow it may get, in places; never cut without it
+---@field short? fun(row: any): string what a row's cell may be where it is too wide
+
+-- The cells of a column, their widths known, from the title on.
+local function read(column, rows)
+    local cells, widest = { { text = column.title, colour = "bold" } }, text.width(column.title)
+    for index, row in ipairs(rows) do
+        local shown, colour = column.cell(row)
+        shown = text.plain(shown)
+        cells[index + 1] = { text = shown, colour = colour }
+        widest = math.max(widest, text.width(shown))
+    end
+    return { cells = cells, width = widest }
+end
+
+-- Cuts a column by what is too much; gives what is left of that.
+local function narrow(column, made, excess)
+    local least = column.least and math.max(column.least, text.width(column.title))
+    if excess <= 0 or not least or made.width <= least then
+        return excess
+    end
+    local width = math.max(least, made.width - excess)
+    for _, cell in ipairs(made.cells) do
+        cell.text = text.cut(cell.text, width)
+    end
+    return excess - (made.width - width)
+end
+
+local function shorten(column, rows)
+    return read({ title = column.title, cell = column.short }, rows)
+end
+
+--- The table, a line for each row. Where it is too wide, short cells come first, and
+--- then the last of the columns that may be cut.
+---@param given kataven.cli.Column[]
+---@param rows any[]
+---@param paint fun(colour: string, what: string): string
+---@param most integer|nil the terminal's width; nil where it is not known
+---@return string
+function columns.table(given, rows, paint, most)
+    local made, total = {}, (#given - 1) * #GAP
+    for index, column in ipairs(given) do
+        made[index] = read(column, rows)
+        total = total + made[index].width
+    end
+    local excess = most and total - most or 0
+    for index, column in ipairs(given) do
+        if excess > 0 and column.short then
+            local short = shorten(column, rows)
+            excess = excess - (made[index].width - short.width)
+            made[index] = short
+        end
+    end
+    for index = #given, 1, -1 do
+        excess = narrow(given[index], made[index], excess)
+    end
+
+    local lines = {}
+    for line = 1, #rows + 1 do
+        local parts = {}
+        for index, column in ipairs(made) do
+            local cell, widest = column.cells[line], 0
+            for _, other in ipairs(column.cells) do
+                widest = math.max(widest, text.width(other.text))
+            end
+            local pad = index < #made and (" "):rep(widest - text.width(cell.text)) or ""
+            parts[index] = (cell.colour and paint(cell.colour, cell.text) or cell.text) .. pad
+        end
+        lines[line] = table.concat(parts, GAP):gsub("%s+$", "") .. "\n"
+    end
+    return table.concat(lines)
+end
+
+return columns

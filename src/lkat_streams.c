@@ -1,0 +1,67 @@
+/* The standard streams, as a command has to know them. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lkat.h"
+
+/* isTerminal(fd) -> boolean */
+static int is_terminal(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)) == 1);
+    return 1;
+}
+
+/* columns(fd) -> the width of a terminal in characters; nil where it has none */
+static int columns(lua_State *L)
+{
+    struct winsize size;
+
+    if (ioctl((int)luaL_checkinteger(L, 1), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return 0;
+    lua_pushinteger(L, size.ws_col);
+    return 1;
+}
+
+/* othersMayRead(path) -> whether it is a regular file that is not its owner's
+ * alone; nil where nothing can be seen */
+static int others_may_read(lua_State *L)
+{
+    struct stat st;
+
+    if (stat(luaL_checkstring(L, 1), &st) != 0)
+        return 0;
+    lua_pushboolean(L, S_ISREG(st.st_mode) && (st.st_mode & (S_IRGRP | S_IROTH)) != 0);
+    return 1;
+}
+
+/* guardStreams(): for a process that is the command's own. A stream that was
+ * closed is opened, so that no socket takes its place and is written to; writing
+ * to it still fails. A pipe that nobody reads, and a limit on a file's size, are
+ * errors of the write and not the end of the process. */
+static int guard_streams(lua_State *L)
+{
+    int fd;
+
+    (void)L;
+    for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return luaL_error(L, "cannot open /dev/null");
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    return 0;
+}
+
+void lkat_open_streams(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"isTerminal", is_terminal},
+                                         {"columns", columns},
+                                         {"othersMayRead", others_may_read},
+                                         {"guardStreams", guard_streams},
+                                         {NULL, NULL}};
+
+    lkat_setfuncs(L, functions);
+}
