@@ -1,0 +1,35 @@
+--- `kataven redis-functions`.
+
+local redis = require "kataven.cli.redis"
+
+local redisFunctions = {}
+
+--- Prints the functions, or loads them. Text also where stdout is no terminal: it is
+--- source.
+---@param context kataven.cli.Context
+---@param arguments kataven.cli.Arguments
+---@return integer
+function redisFunctions.run(context, arguments)
+    local given = arguments.redis or {}
+    local functions = require "kataven.redis.functions"
+    if not given.load then
+        context:out((given.snippet and functions.snippet or functions.library) { max = given.max })
+        return 0
+    end
+    local load, problem = redis.load "kataven.redis.load"
+    if not load then
+        return context:misused(problem)
+    end
+    local where
+    where, problem = load {
+        url = context.host.getenv "REDIS_URL" ~= "" and context.host.getenv "REDIS_URL" or nil,
+        max = given.max, caFile = given.caFile, certFile = given.certFile, keyFile = given.keyFile,
+    }
+    if not where then
+        return context:fail(problem)
+    end
+    context:say(("The functions are loaded into %s."):format(where))
+    return 0
+end
+
+return redisFunctions
