@@ -76,11 +76,14 @@ local function newSocket(self)
     return shown
 end
 
--- redis-lua over that socket. What Redis calls an error is no reason to raise one.
+-- redis-lua over that socket. What Redis calls an error is no reason to raise one; what is no answer is.
 local function newClient(self)
     local client = redis.connect { socket = newSocket(self) }
     client.error = function(message)
-        return { problem = told(message) }
+        if message:find "^redis error: " then
+            return { problem = told(message) }
+        end
+        error(message, 0)
     end
     return client
 end
@@ -197,24 +200,27 @@ end
 
 -- What is said first on a connection.
 local function greet(self)
-    local address = self.options.address
-    local _, why
+    local address, mine, why = self.options.address, self.stream, nil
+    local function say(...)
+        if not why and self.stream == mine then
+            local _
+            _, why = ask(self, ANSWER, ...)
+        end
+    end
     if address.user then
-        _, why = ask(self, ANSWER, "AUTH", address.user, address.password or "")
+        say("AUTH", address.user, address.password or "")
     elseif address.password then
-        _, why = ask(self, ANSWER, "AUTH", address.password)
+        say("AUTH", address.password)
     end
-    if not why and address.database ~= 0 then
-        _, why = ask(self, ANSWER, "SELECT", address.database)
+    if address.database ~= 0 then
+        say("SELECT", address.database)
     end
-    if not why then
-        _, why = ask(self, ANSWER, "CLIENT", "SETNAME", self.options.name)
-        why = why and why.code ~= "NOPERM" and why or nil
+    say("CLIENT", "SETNAME", self.options.name)
+    if why and why.code == "NOPERM" then
+        why = nil
     end
-    if not why then
-        -- Says whether Redis is of use at all: it may be loading, or want a password.
-        _, why = ask(self, ANSWER, "PING")
-    end
+    -- Says whether Redis is of use at all: it may be loading, or want a password.
+    say "PING"
     return why
 end
 

@@ -61,8 +61,7 @@ local function nameFits(name, host)
     name = name:lower()
     if name:find "^%*%." then
         -- It stands for one label, and not for the only one that is left.
-        return name:find(".", 3, true) ~= nil and host:find(".", 1, true) ~= nil
-            and name:sub(2) == host:sub(host:find(".", 1, true))
+        return name:find(".", 3, true) ~= nil and name:sub(2) == host:match "^[^.]+(%..*)$"
     end
     return name == host
 end
@@ -73,9 +72,16 @@ end
 ---@return boolean
 function stream.isFor(extensions, host)
     local names = extensions["2.5.29.17"] or {}
-    local isAddress = host:find ":" or host:find "^[%d.]+$"
-    for _, name in ipairs(isAddress and names.iPAddress or names.dNSName or {}) do
-        if isAddress and name:lower() == host or not isAddress and nameFits(name, host) then
+    if host:find ":" or host:find "^[%d.]+$" then
+        for _, address in ipairs(names.iPAddress or {}) do
+            if address:lower() == host then
+                return true
+            end
+        end
+        return false
+    end
+    for _, name in ipairs(names.dNSName or {}) do
+        if nameFits(name, host) then
             return true
         end
     end
