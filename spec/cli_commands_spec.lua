@@ -177,6 +177,14 @@ describe("kataven widget-keys", function()
                 .. "see kataven widget-keys update --help\n", err)
         end)
 
+        it("says in one line what was not recorded", function()
+            local _, err, code = run "update wk_b7f0 --name other"
+
+            assert.equal(1, code)
+            assert.matches("^kataven: CassetteError: .-answers call 2; PATCH .-; nearest recorded; %[10%] ", err)
+            assert.is_nil(err:match "\n.")
+        end)
+
         it("says what to do when the answer is lost", function()
             local _, err, code = run "update wk_b7f0 --name lost"
 

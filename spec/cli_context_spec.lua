@@ -27,6 +27,9 @@ describe("kataven.cli.context", function()
                 return terminal and terminal[name] or false
             end,
             awaitInput = function() end,
+            columns = function(name)
+                return name == "stderr" and 20 or nil
+            end,
         }, given or {})
         return self, function()
             local text = table.concat(written, "|")
@@ -56,6 +59,12 @@ describe("kataven.cli.context", function()
         self:close()
         self:close()
         assert.equal("err:\r\27[K5|err:\r\27[K", written())
+    end)
+
+    it("cuts a progress line that would go over the edge", function()
+        local self, written = made(STDERR)
+        self:progress "12345678901234567890"
+        assert.equal("err:\r\27[K123456789012345678…", written())
     end)
 
     it("writes progress in lines elsewhere", function()

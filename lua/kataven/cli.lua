@@ -15,7 +15,7 @@ local cli = {}
 ---@field stderr file*
 ---@field getenv fun(name: string): string?
 ---@field isTerminal fun(stream: "stdin"|"stdout"|"stderr"): boolean
----@field columns fun(): integer? the width of the terminal that stdout is
+---@field columns fun(stream: "stdout"|"stderr"): integer? the width of the terminal that it is
 ---@field awaitInput fun() waits for a line on stdin, which Ctrl-C ends
 ---@field clock fun(): integer seconds since 1970
 
@@ -32,8 +32,8 @@ local function realHost()
         isTerminal = function(stream)
             return core.isTerminal(DESCRIPTORS[stream])
         end,
-        columns = function()
-            return core.columns(DESCRIPTORS.stdout)
+        columns = function(stream)
+            return core.columns(DESCRIPTORS[stream])
         end,
         awaitInput = function()
             core.wait(24 * 3600, DESCRIPTORS.stdin)

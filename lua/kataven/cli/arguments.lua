@@ -78,7 +78,7 @@ local function helped(parser)
     parser:add_help { name = "-h --help", description = "Show this help, and end.", action = ending(function()
         return parser:get_help()
     end) }
-    return parser:help_max_width(100):usage_max_width(90)
+    return parser:help_max_width(80):usage_max_width(80)
 end
 
 local function versionLine()
@@ -109,7 +109,7 @@ local function globals(parser)
 end
 
 local function which(parser)
-    parser:argument("ID"):target("id"):description(WHICH):convert(sent "ID")
+    parser:argument("ID"):argname("ID"):target("id"):description(WHICH):convert(sent "ID")
 end
 
 local function domainOption(parser, description)
@@ -130,7 +130,7 @@ end
 
 function DEFINE.create(parser)
     parser:description "Mint a widget key. Its text (pk_live_...) is shown this once and never again."
-    parser:argument("NAME"):target("name"):description("What it is called."):convert(sent "NAME")
+    parser:argument("NAME"):argname("NAME"):target("name"):description("What it is called."):convert(sent "NAME")
     domainOption(parser, "An origin that may load the widget (acme.com, *.acme.com, localhost:*); may be repeated.")
     option(parser, "--agent", "ID", "agent", "Pin this agent."):convert(sent "--agent")
     parser:epilog("Examples:\n   kataven widget-keys create acme.com --domain acme.com --domain '*.acme.com'\n"
@@ -167,7 +167,7 @@ end
 
 function DEFINE.apply(parser)
     parser:description "Make the account look like a file."
-    parser:argument("FILE"):target("file"):description "The widget keys, as JSON; - is standard input."
+    parser:argument("FILE"):argname("FILE"):target("file"):description "The widget keys, as JSON; - is standard input."
     flag(parser, "--dry-run", "dryRun", "Show what would be done, and end with 3 if there is anything.")
     flag(parser, "--prune", "prune", "Revoke the widget keys that the file does not name.")
     flag(parser, "--yes", "yes", "Do not ask. Needed with --prune where there is no terminal to ask on.")
@@ -178,7 +178,7 @@ end
 
 function DEFINE.snippet(parser)
     parser:description "Print the attribute that a page needs for a widget key. Makes no call."
-    parser:argument("PUBLIC_KEY"):target("publicKey"):description "The key's text (pk_live_...)."
+    parser:argument("PUBLIC_KEY"):argname("PUBLIC_KEY"):target("publicKey"):description "The key's text (pk_live_...)."
     parser:epilog("Example:\n   kataven widget-keys snippet pk_live_acme_0123456789" .. ELSEWHERE)
 end
 

@@ -54,7 +54,9 @@ local function readKey(context, path)
         end
     end
     if not content and message then
-        return nil, ("cannot read the API key from %s: %s"):format(path, (message:gsub("^.-: ", "")))
+        local prefix = path .. ": " -- as io.open has it, and read has not
+        return nil, ("cannot read the API key from %s%s"):format(
+            message:sub(1, #prefix) == prefix and "" or prefix, message)
     end
     local key = (content or ""):match "^%s*(%S+)%s*$"
     if not key then

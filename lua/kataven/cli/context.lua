@@ -15,7 +15,6 @@ local text = require "kataven.cli.text"
 ---@field host kataven.cli.Host
 ---@field doing string|nil what the call that is under way may have done, should it be interrupted: "create the key"
 ---@field private errorsAsJson boolean
----@field private made kataven.Client|nil
 ---@field private line boolean there is a progress line on the terminal
 local Context = {}
 
@@ -56,7 +55,7 @@ end
 ---@param given string[] the arguments as they came
 ---@return kataven.cli.Context
 function context.new(host, given)
-    local self = setmetatable({ host = host, arguments = {}, line = false }, Context)
+    local self = setmetatable({ host = host, arguments = {}, errorsAsJson = false, line = false }, Context)
     self.terminal = host.isTerminal "stdout"
     self.json = not self.terminal
     -- Known before they are read, since reading them may fail.
@@ -137,11 +136,14 @@ end
 --- elsewhere in a line of its own. nil takes the line away.
 ---@param what string|nil
 function Context:progress(what)
-    local terminal = self.host.isTerminal "stderr"
+    local host = self.host
+    local terminal = host.isTerminal "stderr"
     if terminal and (what or self.line) then
-        write(self.host.stderr, "\r\27[K" .. text.plain(what or ""))
+        -- One that goes over the edge could not be taken away.
+        local fits = text.cut(text.plain(what or ""), (host.columns "stderr" or 80) - 1)
+        write(host.stderr, "\r\27[K" .. fits)
     elseif what then
-        write(self.host.stderr, text.plain(what) .. "\n")
+        write(host.stderr, text.plain(what) .. "\n")
     end
     self.line = terminal and what ~= nil
 end
@@ -210,8 +212,9 @@ function Context:fail(err, code)
         if ofClient then
             line = ("%s: %s%s"):format(err.name, err.method and ("%s %s: "):format(err.method, err.path) or "", message)
         end
+        line = text.plain((line:gsub(":?%s*\n%s*", "; "))) -- a CassetteError has several
         self:progress(nil)
-        write(self.host.stderr, self:colour("red", "kataven:", "stderr") .. " " .. text.plain(line) .. "\n")
+        write(self.host.stderr, self:colour("red", "kataven:", "stderr") .. " " .. line .. "\n")
     end
     return code or context.FAILED
 end

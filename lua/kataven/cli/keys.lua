@@ -107,7 +107,7 @@ function keys.table(context, shown, all)
     end
     return columns.table(given, shown, function(colour, what)
         return context:colour(colour, what)
-    end, context.host.columns())
+    end, context.host.columns "stdout")
 end
 
 --- One key, a line for each of its fields.
