@@ -92,6 +92,27 @@ function redis.define.functions(parser, elsewhere)
         .. "   kataven redis-functions --snippet > kataven.lua" .. elsewhere)
 end
 
+--- The options of the module's that are given by name, and REDIS_URL.
+---@param context kataven.cli.Context
+---@return table
+function redis.options(context)
+    local options = {}
+    for name, value in pairs(context.arguments.redis or {}) do
+        options[name] = value
+    end
+    options.snippet, options.load, options.seal = nil, nil, nil
+    local url = context.host.getenv "REDIS_URL"
+    options.url = url ~= "" and url or nil
+    return options
+end
+
+--- A problem with them, in the command's words.
+---@param problem string
+---@return string
+function redis.inOurWords(problem)
+    return (problem:gsub("^[^\n]-:%d+: ", ""):gsub("^url cannot", "REDIS_URL cannot"):gsub("^(%l+) is empty", "--%1 is empty"))
+end
+
 --- Loads what needs libraries that not everybody has; says what is missing.
 ---@param name string
 ---@return table?

@@ -21,12 +21,9 @@ function redisFunctions.run(context, arguments)
         return context:misused(problem)
     end
     local where
-    where, problem = load {
-        url = context.host.getenv "REDIS_URL" ~= "" and context.host.getenv "REDIS_URL" or nil,
-        max = given.max, caFile = given.caFile, certFile = given.certFile, keyFile = given.keyFile,
-    }
+    where, problem = load(redis.options(context))
     if not where then
-        return context:fail(problem)
+        return context:fail(redis.inOurWords(problem))
     end
     context:say(("The functions are loaded into %s."):format(where))
     return 0

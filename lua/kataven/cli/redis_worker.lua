@@ -24,7 +24,7 @@ end
 ---@param arguments kataven.cli.Arguments
 ---@return integer
 function redisWorker.run(context, arguments)
-    local given, options = arguments.redis or {}, {}
+    local options = redis.options(context)
     local worker, problem = redis.load "kataven.redis.worker"
     if worker and arguments.cassette then
         problem = "redis-worker plays no --cassette: what it does is meant to last"
@@ -33,23 +33,17 @@ function redisWorker.run(context, arguments)
         options.client, problem = settings.options(context)
     end
     if not problem then
-        options.seal, problem = sealOf(given.seal)
+        options.seal, problem = sealOf((arguments.redis or {}).seal)
     end
     if problem then
         return context:misused(problem)
     end
-    for _, name in ipairs { "stream", "concurrency", "lease", "tries", "replyExpiry", "grace", "max", "caFile", "certFile",
-        "keyFile" } do
-        options[name] = given[name]
-    end
-    options.url = context.host.getenv "REDIS_URL"
-    options.url = options.url ~= "" and options.url or nil
     function options.log(level, message)
         context:say(("%s %s %s"):format(os.date "!%Y-%m-%dT%H:%M:%SZ", level, message))
     end
     local ok, made = pcall(worker.new, options)
     if not ok then
-        return context:misused((settings.inOurWords(made):gsub("^url cannot", "REDIS_URL cannot")))
+        return context:misused(redis.inOurWords(settings.inOurWords(made)))
     end
     return made:run()
 end
