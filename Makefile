@@ -318,6 +318,8 @@ MAN_PAGE = $(SHARE)/man/man1/kataven.1
 BASH_COMPLETION = $(SHARE)/bash-completion/completions/kataven
 ZSH_COMPLETION = $(SHARE)/zsh/site-functions/_kataven
 FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/kataven.fish
+# For FUNCTION LOAD, where somebody has no use for the command.
+REDIS_FUNCTIONS = $(SHARE)/kataven/redis-functions.lua
 RUN_COMMAND = $(RUN_ENV) $(LUA_BIN) bin/kataven
 
 install: $(CORE)
@@ -331,6 +333,8 @@ install: $(CORE)
 	sed -e '1s|.*|#!$(LUA_PROGRAM)|' -e 's|@PREFIX@|$(PREFIX)|' bin/kataven >"$(COMMAND)"
 	chmod 755 "$(COMMAND)"
 	install -m 644 docs/man/kataven.1 "$(MAN_PAGE)"
+	install -d "$(SHARE)/kataven"
+	$(RUN_ENV) $(LUA_BIN) -e 'io.write(require("kataven.redis.functions").library())' >"$(REDIS_FUNCTIONS)"
 	@if $(RUN_COMMAND) --version >/dev/null; then \
 		install -d $(foreach file,BASH ZSH FISH,"$$(dirname "$($(file)_COMPLETION)")") && \
 		$(RUN_COMMAND) completion bash >"$(BASH_COMPLETION)" && \
@@ -351,7 +355,8 @@ install-static: $(STATIC)
 # The header is every Lua's, and goes with the last of the libraries. The command may be another Lua's.
 uninstall:
 	! head -n 1 "$(COMMAND)" 2>/dev/null | grep -qxF '#!$(LUA_PROGRAM)' || \
-		rm -f "$(COMMAND)" "$(MAN_PAGE)" "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
+		rm -f "$(COMMAND)" "$(MAN_PAGE)" "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)" \
+			"$(REDIS_FUNCTIONS)"
 	rm -rf "$(LIB_DIR)/kataven" "$(LUA_DIR)/kataven"
 	rm -f "$(STATIC_DIR)/lib$(STATIC_NAME).a" "$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc"
 	ls "$(STATIC_DIR)"/libkataven-*.a >/dev/null 2>&1 || rm -f "$(INCLUDE_DIR)/kataven.h"

@@ -1,5 +1,5 @@
--- Registers customers in Redis, and has a widget key minted for each, in one transaction: there is no customer whose key
--- was not asked for, and no key for a customer who is not there. A worker has to run beside it:
+-- Registers customers in Redis, and has a widget key minted for each, in one transaction: there is no customer whose
+-- key was not asked for, and no key for a customer who is not there. A worker has to run beside it:
 --
 --     export REDIS_URL=redis://127.0.0.1:6379
 --     kataven redis-worker &

@@ -6,6 +6,8 @@ local redis = require "spec.support.redis"
 local servers = require "spec.support.servers"
 local files = require "spec.support.files"
 
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
 local inside = command.inside
 local missing = redis.missing()
 
@@ -15,7 +17,7 @@ describe("kataven redis-functions", function()
             { {}, functions.library() }, { { "--max", "7" }, functions.library { max = 7 } },
             { { "--snippet" }, functions.snippet() }, { { "--snippet", "--max", "7" }, functions.snippet { max = 7 } },
         } do
-            local out, err, code = inside { "redis-functions", (table.unpack or rawget(_G, "unpack"))(row[1]) }
+            local out, err, code = inside { "redis-functions", unpack(row[1]) }
             assert.same({ row[2], "", 0 }, { out, err, code })
         end
     end)
@@ -27,7 +29,8 @@ describe("kataven redis-functions", function()
             { { "redis-functions", "--load", "--snippet" }, "can not be used together with" },
             { { "redis-worker", "--lease", "soon" }, "%-%-lease wants a number of seconds greater than 0, got 'soon'" },
             { { "redis-worker", "--cassette", "x.json" }, "redis%-worker plays no %-%-cassette" },
-            { { "redis-worker", "--seal", "no.such.module" }, "%-%-seal no.such.module: module 'no.such.module' not found" },
+            { { "redis-worker", "--seal", "no.such.module" },
+                "%-%-seal no.such.module: module 'no.such.module' not found" },
             { { "redis-worker", "--seal", "kataven" },
                 "%-%-seal kataven: the module must be a function of a reply's text, and is a table" },
             { { "redis-worker", "--stream", "" }, "%-%-stream is empty" },

@@ -61,7 +61,8 @@ describe("kataven.redis.connection", function()
             assert.is_nil(select(2, one:call("GET", "nothing")))
             value = one:call("EVAL", "return {1, {err='BAD thing'}, 'x', {}}", 0)
             assert.same({ 1, "BAD thing", "x", {} }, { value[1], value[2].problem.message, value[3], value[4] })
-            assert.same({ "ERR", "a-spec" }, { select(2, one:call("XADD", "s", "*")).code, one:call("CLIENT", "GETNAME") })
+            assert.equal("ERR", select(2, one:call("XADD", "s", "*")).code)
+            assert.equal("a-spec", (one:call("CLIENT", "GETNAME")))
         end))
     end)
 
@@ -123,7 +124,7 @@ describe("kataven.redis.connection", function()
         ["no Redis"] = { "HTTP/1.1 400 Bad Request\r\n\r\n", "what came is no answer of Redis's" },
         ["a Redis that says more than was asked"] = { "+OK\r\n+PONG\r\n+MORE\r\n",
             "Redis said something that nobody had asked" },
-        ["a Redis that is loading"] = { "-LOADING Redis is loading the dataset in memory\r\n", "LOADING Redis is loading" },
+        ["a Redis that is loading"] = { "-LOADING Redis is loading its data\r\n", "LOADING Redis is loading" },
     } do
         it("tells " .. name .. ", and tries again", function()
             local tcp = servers.tcp { default = { { read = 5 }, { send = row[1] }, { stall = true } } }

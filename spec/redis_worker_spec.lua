@@ -6,6 +6,8 @@ local servers = require "spec.support.servers"
 local settings = require "kataven.redis.settings"
 local socket = require "socket"
 
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
 describe("kataven.redis.settings", function()
     it("says what is wrong with an option", function()
         for _, case in ipairs {
@@ -230,13 +232,13 @@ describe("the worker", function()
                 'unknown field "methd" in the entry; known are method, id, body, timeout, deadline' },
             { { "method", "list", "timeout", "soon" }, "timeout must be a finite number greater than 0" },
         } do
-            local id = server:call("XADD", STREAM, "*", (table.unpack or rawget(_G, "unpack"))(case[1]))
+            local id = server:call("XADD", STREAM, "*", unpack(case[1]))
             local reply = await(id)
             assert.same({ "MisuseError", false }, { reply.error.name, reply.error.maybeApplied })
             assert.equal(case[2], reply.error.message)
             local dead = server:call("XREVRANGE", STREAM .. ":dead", "+", "-", "COUNT", 1)[1][2]
             assert.same({ "request", id, "reason", case[2], "tries", "1", case[1][1], case[1][2] },
-                { (table.unpack or rawget(_G, "unpack"))(dead, 1, 8) })
+                { unpack(dead, 1, 8) })
         end
         assert.equal(0, hub:stats().total)
         assert.equal(7, metrics().dead)
@@ -277,7 +279,8 @@ describe("the worker", function()
 
     it("takes over what a dead one left: what was not sent, and reads; and answers a write that was", function()
         prepared()
-        local unsent, sent, read = queue("create", '{"name":"unsent"}'), queue("create", '{"name":"sent"}'), queue "list"
+        local unsent, sent = queue("create", '{"name":"unsent"}'), queue("create", '{"name":"sent"}')
+        local read = queue "list"
         takenBy("dead", { unsent, sent, read })
         for id, kind in pairs { [sent] = "write", [read] = "read" } do
             assert.equal("go", server:call("FCALL", "kataven_worker_begin", 3, STREAM, STREAM .. ":sent",
@@ -471,7 +474,7 @@ describe("the worker", function()
             for word in line:gmatch "%S+" do
                 words[#words + 1] = word
             end
-            assert(server:call((table.unpack or rawget(_G, "unpack"))(words)))
+            assert(server:call(unpack(words)))
         end
         finally(function() server:call("ACL", "DELUSER", "kataven-worker", "kataven-caller") end)
         assert(server:call("FUNCTION", "LOAD", require "kataven.redis.functions".library()))

@@ -14,7 +14,7 @@ local socket = require "socket"
 
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 
-local unpack = table.unpack or rawget(_G, "unpack")
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 
 local redis = {}
 

@@ -71,7 +71,8 @@ function redis.define.worker(parser, elsewhere)
     option(parser, "--concurrency", "N", "concurrency", "Requests in flight at once; 20.", whole)
     option(parser, "--lease", "SECONDS", "lease",
         "After so long another worker takes over what one has not kept, since it has ended; 30.", number)
-    option(parser, "--tries", "N", "tries", "After so many what cannot be carried out goes to the dead letters; 5.", whole)
+    option(parser, "--tries", "N", "tries", "After so many what cannot be carried out goes to the dead letters; 5.",
+        whole)
     option(parser, "--reply-expiry", "SECONDS", "replyExpiry", "How long a reply waits for its caller; 300.", whole)
     option(parser, "--grace", "SECONDS", "grace", "How long it may take to finish when it is to end; 60.", number)
     option(parser, "--seal", "MODULE", "seal",
@@ -110,7 +111,8 @@ end
 ---@param problem string
 ---@return string
 function redis.inOurWords(problem)
-    return (problem:gsub("^[^\n]-:%d+: ", ""):gsub("^url cannot", "REDIS_URL cannot"):gsub("^(%l+) is empty", "--%1 is empty"))
+    return (problem:gsub("^[^\n]-:%d+: ", ""):gsub("^url cannot", "REDIS_URL cannot")
+        :gsub("^(%l+) is empty", "--%1 is empty"))
 end
 
 --- Loads what needs libraries that not everybody has; says what is missing.

@@ -14,7 +14,8 @@ local function sealOf(name)
     if not found then
         return nil, ("--seal %s: %s"):format(name, (tostring(result):match "^[^\n]*"))
     elseif type(result) ~= "function" then
-        return nil, ("--seal %s: the module must be a function of a reply's text, and is a %s"):format(name, type(result))
+        return nil, ("--seal %s: the module must be a function of a reply's text, and is a %s"):format(
+            name, type(result))
     end
     return result
 end

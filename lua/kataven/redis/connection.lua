@@ -10,6 +10,8 @@ local core = require "kataven.core"
 local stream = require "kataven.redis.socket"
 
 local found, redis = pcall(require, "redis")
+
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 if not found then
     error("kataven beside Redis needs redis-lua (LuaRocks: redis-lua; Debian: lua-redis, for Lua 5.1 to 5.3)", 0)
 end
@@ -183,7 +185,7 @@ local function ask(self, seconds, name, ...)
     local client = self.client
     local command = { event = self.loop:event(), due = core.now() + seconds }
     command.thread = coroutine.create(function()
-        return redis.command(name)(client, (table.unpack or rawget(_G, "unpack"))(arguments, 1, count))
+        return redis.command(name)(client, unpack(arguments, 1, count))
     end)
     self.last = self.last + 1
     self.commands[self.last] = command

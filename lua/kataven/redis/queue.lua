@@ -4,6 +4,8 @@
 
 local functions = require "kataven.redis.functions"
 
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
 local queue = {}
 
 ---@class kataven.redis.Queue
@@ -56,7 +58,7 @@ function Queue:setUp()
         problem = { code = "VERSION", message = ("the functions in Redis are of version %d, and this worker knows %d: "
             .. "it needs a newer kataven"):format(version, functions.VERSION) }
     elseif not problem and version < functions.VERSION then
-        _, problem = commands:call("FUNCTION", "LOAD", "REPLACE", functions.library { max = self.max })
+        problem = select(2, commands:call("FUNCTION", "LOAD", "REPLACE", functions.library { max = self.max }))
         if problem and problem.code == "NOPERM" then
             problem.message = problem.message .. '; let somebody load the functions who may: '
                 .. '"kataven redis-functions --load"'
@@ -65,7 +67,7 @@ function Queue:setUp()
         end
     end
     if not problem then
-        _, problem = commands:call("XGROUP", "CREATE", self.keys.stream, queue.GROUP, "0", "MKSTREAM")
+        problem = select(2, commands:call("XGROUP", "CREATE", self.keys.stream, queue.GROUP, "0", "MKSTREAM"))
         if problem and problem.code == "BUSYGROUP" then
             problem = nil
         elseif not problem then
@@ -153,7 +155,7 @@ function Queue:finish(id, outcome, expiry)
         outcome.repeated or 0, outcome.reason or "" } do
         words[#words + 1] = word
     end
-    return insist(self, (table.unpack or rawget(_G, "unpack"))(words)) == 1
+    return insist(self, unpack(words)) == 1
 end
 
 --- Keeps entries ours, and the metrics fresh. Not insisted on: the next one does
@@ -164,7 +166,7 @@ end
 function Queue:beat(ids)
     local keys = self.keys
     return self.commands:call("FCALL", "kataven_worker_beat", 2, keys.stream, keys.metrics, self.consumer,
-        (table.unpack or rawget(_G, "unpack"))(ids))
+        unpack(ids))
 end
 
 --- Takes over entries that nobody has kept for some time.
