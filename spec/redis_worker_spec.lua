@@ -122,6 +122,17 @@ describe("the worker", function()
         return found
     end
 
+    -- A worker that took so many entries and died, as far as Redis can tell. Gives their ids.
+    local function takenBy(consumer, ids)
+        local taken = server:call("XREADGROUP", "GROUP", "kataven", consumer, "COUNT", #ids, "STREAMS", STREAM, ">")
+        assert.equal(#ids, #taken[1][2])
+    end
+
+    local function prepared()
+        assert(server:call("FUNCTION", "LOAD", require "kataven.redis.functions".library()))
+        assert(server:call("XGROUP", "CREATE", STREAM, "kataven", "0", "MKSTREAM"))
+    end
+
     it("answers each method with what the server sent", function()
         start()
         local created, text = await(queue("create", '{"name":"acme.com","domain_allowlist":[]}'))
@@ -220,6 +231,47 @@ describe("the worker", function()
         assert.is_true(hub:stats().mostInFlight <= 3)
     end)
 
+    it("has no more marked than it may, when it takes over others as well", function()
+        prepared()
+        local left, ids = {}, {}
+        for index = 1, 12 do
+            hub:next { n = 1, delay = 0.05 }
+            left[index] = queue("create", json.encode { name = "left" .. index })
+        end
+        takenBy("dead", left)
+        socket.sleep(0.2)
+        start { concurrency = 3, lease = 0.2 }
+        for index = 1, 12 do
+            hub:next { n = 1, delay = 0.05 }
+            ids[index] = queue("create", json.encode { name = "new" .. index })
+        end
+        local most = 0
+        untilTrue("all of them", function()
+            most = math.max(most, server:call("HLEN", STREAM .. ":sent"))
+            return server:call("XLEN", STREAM) == 0
+        end)
+        assert.is_true(most >= 1 and most <= 3, most)
+        assert.is_true(hub:stats().mostInFlight <= 3)
+        for _, list in ipairs { left, ids } do
+            for _, id in ipairs(list) do
+                assert.is_true(await(id).ok)
+            end
+        end
+    end)
+
+    it("answers what was queued when Redis has run out of memory, which takes no more then", function()
+        local full = redis.start {}
+        finally(function() full:stop() end)
+        local worker = redis.worker(full, hub)
+        workers[#workers + 1] = worker
+        hub:next { n = 1, delay = 0.5 }
+        local id = assert(full:call("FCALL", "kataven_create", 1, STREAM, '{"name":"a"}'))
+        untilTrue("the request", function() return hub:stats().creates == 1 end)
+        full:call("CONFIG", "SET", "maxmemory", 1)
+        assert.matches("^OOM", select(2, full:call("FCALL", "kataven_list", 1, STREAM)))
+        assert.truthy(full:call("BLPOP", STREAM .. ":reply:" .. id, 30)[2]:find('"ok":true', 1, true))
+    end)
+
     it("answers an entry that is no request, and puts it to the dead letters", function()
         start()
         for _, case in ipairs {
@@ -265,17 +317,6 @@ describe("the worker", function()
         reply = await(queue("create", '{"name":"slow"}', '{"deadline":0.5}'))
         assert.matches("the deadline of 0%.[45]", reply.error.message)
     end)
-
-    -- A worker that took so many entries and died, as far as Redis can tell. Gives their ids.
-    local function takenBy(consumer, ids)
-        local taken = server:call("XREADGROUP", "GROUP", "kataven", consumer, "COUNT", #ids, "STREAMS", STREAM, ">")
-        assert.equal(#ids, #taken[1][2])
-    end
-
-    local function prepared()
-        assert(server:call("FUNCTION", "LOAD", require "kataven.redis.functions".library()))
-        assert(server:call("XGROUP", "CREATE", STREAM, "kataven", "0", "MKSTREAM"))
-    end
 
     it("takes over what a dead one left: what was not sent, and reads; and answers a write that was", function()
         prepared()

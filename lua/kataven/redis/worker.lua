@@ -58,12 +58,19 @@ local function start(self, entries)
         if not self.mine[id] then
             self.mine[id] = true
             self.busy = self.busy + 1
+            local running = 0
             local function over()
                 self.mine[id] = nil
-                self.busy = self.busy - 1
+                self.busy, self.running = self.busy - 1, self.running - running
                 self.room:fire()
             end
             self.loop:spawn(function()
+                -- New ones are waited for while others are taken over, so that more may come than there is room for. What
+                -- waits here is not marked yet.
+                while self.running >= self.options.concurrency do
+                    self.room:wait()
+                end
+                self.running, running = self.running + 1, 1
                 handling.run(self, id, fields or {})
                 over()
             end, function(problem, thread)
@@ -282,6 +289,7 @@ function worker.new(given)
         options = o, log = o.log, loop = loop, tap = tap.new(),
         mine = {}, -- the entries that are under way here
         busy = 0, -- how many these are
+        running = 0, -- how many of them are being carried out
         counts = { done = 0, failed = 0 },
         sent = {}, sentBefore = {}, sentCount = 0, -- see Worker:remember
         room = loop:event(), beat = loop:event(),
