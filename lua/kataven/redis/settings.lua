@@ -26,7 +26,8 @@ local DEFAULTS = {
     stream = "{kataven}", concurrency = 20, lease = 30, tries = 5, replyExpiry = 300,
     max = functions.DEFAULT_MAX, grace = 60,
 }
-local KNOWN = { "url", "stream", "concurrency", "lease", "tries", "replyExpiry", "max", "grace", "caFile", "certFile",
+--- The names of all options.
+settings.KNOWN = { "url", "stream", "concurrency", "lease", "tries", "replyExpiry", "max", "grace", "caFile", "certFile",
     "keyFile", "seal", "log", "client" }
 local WHOLE = { "concurrency", "tries", "replyExpiry", "max" }
 local OWN = { "transport", "wait", "maxConcurrent" }
@@ -73,12 +74,12 @@ function settings.read(given)
         return nil, ("a worker takes a table of options, got %s"):format(check.kind(given))
     end
     given = given or {}
-    local problem = check.unknown(given, KNOWN, "option")
+    local problem = check.unknown(given, settings.KNOWN, "option")
     if problem then
         return nil, problem
     end
     local o = {}
-    for _, name in ipairs(KNOWN) do
+    for _, name in ipairs(settings.KNOWN) do
         o[name] = given[name]
         if o[name] == nil then
             o[name] = DEFAULTS[name]
