@@ -41,7 +41,8 @@ CORE = $(BUILD)/kataven/core.so
 ENGINE_SOURCES = $(wildcard src/kat_*.c)
 SOURCES = $(ENGINE_SOURCES) $(wildcard src/lkat_*.c)
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
-MODULES = $(sort $(shell find lua -name '*.lua'))
+# What hosts link in: all but the command.
+MODULES = $(sort $(shell find lua -name '*.lua' ! -path lua/kataven/cli.lua ! -path 'lua/kataven/cli/*'))
 STATIC = $(BUILD)/libkataven.a
 STATIC_OBJECTS = $(OBJECTS) $(BUILD)/obj/static/lkat_static.o $(BUILD)/obj/static/lkat_files.o
 EXAMPLES = $(patsubst examples/embed/%.c,$(BUILD)/examples/%,$(wildcard examples/embed/*.c))

@@ -103,7 +103,7 @@ describe("the files that are embedded", function()
             return order, found
         end
         local expected = {}
-        for name in pairs(build.modules()) do
+        for name in pairs(build.embedded()) do
             expected[#expected + 1] = name
         end
         table.sort(expected)

@@ -94,7 +94,7 @@ describe("a host with kataven linked in", function()
 
         its("has each of the files", function()
             local names = {}
-            for name in pairs(build.modules()) do
+            for name in pairs(build.embedded()) do
                 names[#names + 1] = ("%q"):format(name)
             end
             assert.equal("0\n", opened(([[

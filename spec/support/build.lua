@@ -39,4 +39,16 @@ function build.modules()
     return modules
 end
 
+--- Those of them that the static library has: all but the command's.
+---@return table<string, string>
+function build.embedded()
+    local modules = build.modules()
+    for name in pairs(modules) do
+        if (name .. "."):find("kataven.cli.", 1, true) == 1 then
+            modules[name] = nil
+        end
+    end
+    return modules
+end
+
 return build
