@@ -225,11 +225,12 @@ $(BUILD)/lua: spec/support/lua.c
 
 # And under valgrind, which sees what libcurl and Lua do as well. Left out, besides the above: what mostly searches
 # texts, for minutes (canary, cassette_secrets), what counts or closes descriptors, of which valgrind has its own, what
-# goes by the clock (faults; the sanitizers see those), and what tests the specs' servers, the documents or busted's helper.
+# goes by the clock (faults, and workers beside Redis; the sanitizers see those), and what tests the specs' servers, the
+# documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
 OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_process cli_shells descriptors \
-	fault_ends faults hub man servers tcp_server testing_guide)
+	fault_ends faults hub man redis_once redis_worker servers tcp_server testing_guide)
 
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
