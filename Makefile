@@ -230,7 +230,7 @@ $(BUILD)/lua: spec/support/lua.c
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
 OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_process cli_shells descriptors \
-	fault_ends faults hub man redis_once redis_worker servers tcp_server testing_guide)
+	fault_ends faults hub man redis_life redis_once redis_takeover redis_worker servers tcp_server testing_guide)
 
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }

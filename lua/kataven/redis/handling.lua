@@ -120,7 +120,8 @@ function handling.run(worker, id, fields)
     elseif worker.queue:finish(id, outcome, worker.options.replyExpiry) then
         worker.counts[outcome.ok and "done" or "failed"] = worker.counts[outcome.ok and "done" or "failed"] + 1
     else
-        worker.log("warning", id .. " was answered by another worker meanwhile, or Redis has lost it; this answer is dropped")
+        worker.log("warning", id .. " was answered by another worker meanwhile, or Redis has lost it; this answer is "
+            .. "dropped")
     end
 end
 

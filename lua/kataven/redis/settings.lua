@@ -27,8 +27,8 @@ local DEFAULTS = {
     max = functions.DEFAULT_MAX, grace = 60,
 }
 --- The names of all options.
-settings.KNOWN = { "url", "stream", "concurrency", "lease", "tries", "replyExpiry", "max", "grace", "caFile", "certFile",
-    "keyFile", "seal", "log", "client" }
+settings.KNOWN = { "url", "stream", "concurrency", "lease", "tries", "replyExpiry", "max", "grace", "caFile",
+    "certFile", "keyFile", "seal", "log", "client" }
 local WHOLE = { "concurrency", "tries", "replyExpiry", "max" }
 local OWN = { "transport", "wait", "maxConcurrent" }
 
