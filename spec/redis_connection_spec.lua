@@ -1,5 +1,7 @@
 -- The connection to Redis: TLS, commands side by side, what breaks it, and the loop beneath.
 
+local child = require "spec.support.child"
+local files = require "spec.support.files"
 local redis = require "spec.support.redis"
 local servers = require "spec.support.servers"
 
@@ -64,6 +66,21 @@ describe("kataven.redis.connection", function()
             assert.equal("ERR", select(2, one:call("XADD", "s", "*")).code)
             assert.equal("a-spec", (one:call("CLIENT", "GETNAME")))
         end))
+    end)
+
+    it("finds redis-lua in another Lua's folder", function()
+        if not files.read "/usr/share/lua/5.1/redis.lua" then
+            return pending "Debian's redis-lua is not here"
+        end
+        local output, errors = child.run([[
+            -- As Debian 12 has it for Lua 5.4: none in the folder of this Lua.
+            package.path = package.path:gsub("[^;]*", function(template)
+                return not template:find "^%./" and not template:find "/usr/share/lua/5%.%d/" and "" or template
+            end) .. ";/usr/share/lua/5.4/?.lua"
+            package.preload.redis = function() error "module 'redis' not found" end
+            print(type(require "kataven.redis.connection".new))
+        ]])
+        assert.equal("function\n", output, errors)
     end)
 
     it("answers each of many that ask at once with its own, however long the answers are", function()

@@ -155,6 +155,11 @@ describe("the worker beside Redis", function()
     end)
 
     it("answers an entry that is no request, and puts it to the dead letters", function()
+        -- More than Redis's Lua takes as arguments at once.
+        local wide = { "f1", "1" }
+        for index = 2, 5000 do
+            wide[2 * index - 1], wide[2 * index] = "f" .. index, "1"
+        end
         desk:start()
         for _, case in ipairs {
             { { "method", "create", "body", '{"name":7}' }, "name must be a string, got a number (7)" },
@@ -164,6 +169,7 @@ describe("the worker beside Redis", function()
             { { "method", "drop" }, 'the entry\'s method must be list, create, update or delete, got "drop"' },
             { { "methd", "list" },
                 'unknown field "methd" in the entry; known are method, id, body, timeout, deadline' },
+            { wide, 'unknown field "f1" in the entry; known are method, id, body, timeout, deadline' },
             { { "method", "list", "timeout", "soon" }, "timeout must be a finite number greater than 0" },
         } do
             local id = server:call("XADD", STREAM, "*", unpack(case[1]))
@@ -175,7 +181,7 @@ describe("the worker beside Redis", function()
                 { unpack(dead, 1, 8) })
         end
         assert.equal(0, hub:stats().total)
-        assert.equal(7, desk:metrics().dead)
+        assert.equal(8, desk:metrics().dead)
         assert.equal(0, server:call("XLEN", STREAM))
     end)
 
@@ -202,7 +208,7 @@ describe("the worker beside Redis", function()
     end)
 
     it("counts, in Redis and in its log", function()
-        desk:start { lease = 0.3 }
+        local worker = desk:start { lease = 0.3, report = 0.1 }
         desk:await(desk:queue "list")
         desk:await(desk:queue("delete", "no such key"))
         desk.untilTrue("the numbers", function()
@@ -220,6 +226,10 @@ describe("the worker beside Redis", function()
             local found = desk:metrics()
             return found.in_flight == 20 and found.queued == 5 and found.oldest > 0.3
         end)
+        local log = desk:finish(worker)
+        assert.matches("queued 5, in flight 20 %(here 20%), the oldest [%d.]+ s; here done 1, failed 2, retried 0",
+            log)
+        assert.matches("ended; done 21, failed 2, retried 0", log)
     end)
 
     it("keeps of a reply what seal makes of it, and answers where that fails", function()

@@ -9,6 +9,7 @@ local redis = {}
 ---@field tries? integer redis-worker
 ---@field replyExpiry? integer redis-worker
 ---@field grace? number redis-worker
+---@field report? number redis-worker
 ---@field seal? string redis-worker: a Lua module
 ---@field max? integer
 ---@field snippet? boolean redis-functions
@@ -75,6 +76,7 @@ function redis.define.worker(parser, elsewhere)
         whole)
     option(parser, "--reply-expiry", "SECONDS", "replyExpiry", "How long a reply waits for its caller; 300.", whole)
     option(parser, "--grace", "SECONDS", "grace", "How long it may take to finish when it is to end; 60.", number)
+    option(parser, "--report", "SECONDS", "report", "Between lines of figures in the log; 60.", number)
     option(parser, "--seal", "MODULE", "seal",
         "A Lua module that is a function of a reply's text, and gives what is kept in Redis in its place.")
     shared(parser)

@@ -9,11 +9,26 @@
 local core = require "kataven.core"
 local stream = require "kataven.redis.socket"
 
-local found, redis = pcall(require, "redis")
-
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
-if not found then
-    error("kataven beside Redis needs redis-lua (LuaRocks: redis-lua; Debian: lua-redis, for Lua 5.1 to 5.3)", 0)
+
+-- Debian has redis-lua in the folders of some Luas, and it is the same for all of them.
+local function ofAnotherLua()
+    for template in package.path:gmatch "[^;]+" do
+        for _, version in ipairs { "5.1", "5.3" } do
+            local path, count = template:gsub("%?", "redis")
+                :gsub("/lua/5%.%d/redis%.lua$", "/lua/" .. version .. "/redis.lua")
+            local chunk = count > 0 and loadfile(path)
+            if chunk then
+                return chunk "redis"
+            end
+        end
+    end
+end
+
+local found, redis = pcall(require, "redis")
+redis = found and redis or ofAnotherLua()
+if not redis then
+    error("kataven beside Redis needs redis-lua (Debian: lua-redis; LuaRocks: redis-lua)", 0)
 end
 
 local connection = {}

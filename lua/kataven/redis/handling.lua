@@ -101,6 +101,7 @@ local function carryOut(worker, id, fields)
     end
     if tries > 1 then
         worker.log("info", ("%s was taken over, for the %d. time"):format(id, tries - 1))
+        worker.counts.retried = worker.counts.retried + 1
     end
     return outcomeOf(worker, id, asked, run(worker, asked, {
         timeout = asked.timeout,
@@ -118,7 +119,8 @@ function handling.run(worker, id, fields)
     if not outcome then
         worker.log("warning", id .. " is another worker's by now; nothing was done")
     elseif worker.queue:finish(id, outcome, worker.options.replyExpiry) then
-        worker.counts[outcome.ok and "done" or "failed"] = worker.counts[outcome.ok and "done" or "failed"] + 1
+        local counts, name = worker.counts, outcome.ok and "done" or "failed"
+        counts[name], counts.retried = counts[name] + 1, counts.retried + (outcome.repeated or 0)
     else
         worker.log("warning", id .. " was answered by another worker meanwhile, or Redis has lost it; this answer is "
             .. "dropped")

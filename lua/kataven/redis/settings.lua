@@ -15,6 +15,7 @@ local settings = {}
 ---@field replyExpiry? integer seconds that a reply is kept for its caller; 300
 ---@field max? integer requests that the stream may hold, where the worker loads the functions; 10000
 ---@field grace? number seconds to finish in, once it was told to end; 60
+---@field report? number seconds between lines of figures in the log; 60
 ---@field caFile? string whom to trust with rediss://, else the system's
 ---@field certFile? string what to show to Redis
 ---@field keyFile? string its private key
@@ -24,16 +25,19 @@ local settings = {}
 
 local DEFAULTS = {
     stream = "{kataven}", concurrency = 20, lease = 30, tries = 5, replyExpiry = 300,
-    max = functions.DEFAULT_MAX, grace = 60,
+    max = functions.DEFAULT_MAX, grace = 60, report = 60,
 }
 --- The names of all options.
-settings.KNOWN = { "url", "stream", "concurrency", "lease", "tries", "replyExpiry", "max", "grace", "caFile",
+settings.KNOWN = { "url", "stream", "concurrency", "lease", "tries", "replyExpiry", "max", "grace", "report", "caFile",
     "certFile", "keyFile", "seal", "log", "client" }
 local WHOLE = { "concurrency", "tries", "replyExpiry", "max" }
+-- Requests at once: Lua passes their ids on as arguments, and select takes so many descriptors.
+local MOST = 500
 local OWN = { "transport", "wait", "maxConcurrent" }
 
+-- A terminal would obey control characters, and a server may have sent some.
 local function stderr(level, message)
-    io.stderr:write(os.date "!%Y-%m-%dT%H:%M:%SZ", " ", level, " ", message, "\n")
+    io.stderr:write(os.date "!%Y-%m-%dT%H:%M:%SZ", " ", level, " ", (message:gsub("%c", " ")), "\n")
 end
 
 local function env(name)
@@ -43,10 +47,13 @@ end
 
 local function problemOf(o)
     local problem = check.number("lease", o.lease, 0) or check.number("grace", o.grace, 0, true)
-        or check.type("client", o.client, "table")
+        or check.number("report", o.report, 0) or check.type("client", o.client, "table")
     for _, name in ipairs(WHOLE) do
         problem = problem or check.number(name, o[name], 1, true)
             or o[name] % 1 ~= 0 and ("%s must be a whole number, got %s"):format(name, check.describe(o[name])) or nil
+    end
+    if not problem and o.concurrency > MOST then
+        problem = ("concurrency must be at most %d, got %s"):format(MOST, check.describe(o.concurrency))
     end
     for _, name in ipairs { "stream", "caFile", "certFile", "keyFile" } do
         problem = problem or check.type(name, o[name], "string")

@@ -17,9 +17,8 @@ local worker = {}
 local Worker = {}
 Worker.__index = Worker
 
--- Seconds: how long a request is waited for in Redis, at a time; between looks at what goes on, in the log; and
--- between attempts to end the former early.
-local TAKE, REPORT, NUDGE = 5, 60, 0.1
+-- Seconds: how long a request is waited for in Redis, at a time; and between attempts to end that early.
+local TAKE, NUDGE = 5, 0.1
 -- Writes that a worker knows to have sent: so many at least.
 local REMEMBERED = 10000
 
@@ -109,14 +108,18 @@ local function read(self)
     self.room:fire()
 end
 
+local function totals(self)
+    return ("done %d, failed %d, retried %d"):format(self.counts.done, self.counts.failed, self.counts.retried)
+end
+
 local function report(self, numbers)
     local now = core.now()
-    if now - self.reported < REPORT then
+    if now - self.reported < self.options.report then
         return
     end
     self.reported = now
-    self.log("info", ("queued %d, in flight %d (here %d), the oldest %.1f s; here done %d, failed %d"):format(
-        numbers[1], numbers[2], self.busy, numbers[3] / 1000, self.counts.done, self.counts.failed))
+    self.log("info", ("queued %d, in flight %d (here %d), the oldest %.1f s; here %s"):format(
+        numbers[1], numbers[2], self.busy, numbers[3] / 1000, totals(self)))
 end
 
 -- Keeps what is in flight ours, and takes over what others have left.
@@ -216,7 +219,7 @@ local function finish(self)
         self.queue:leave()
     end
     self.ended = true
-    self.log("info", ("ended; done %d, failed %d"):format(self.counts.done, self.counts.failed))
+    self.log("info", "ended; " .. totals(self))
     self.loop:stop()
 end
 
@@ -258,7 +261,10 @@ end
 
 -- The client, whose calls wait in the loop.
 local function newClient(self)
-    local given = {}
+    local given, cassette = {}, os.getenv "KATAVEN_CASSETTE"
+    if cassette and cassette ~= "" then
+        return nil, "KATAVEN_CASSETTE is set, and a worker plays no cassette: what it does is meant to last"
+    end
     for name, value in pairs(self.options.client or {}) do
         given[name] = value
     end
@@ -290,7 +296,7 @@ function worker.new(given)
         mine = {}, -- the entries that are under way here
         busy = 0, -- how many these are
         running = 0, -- how many of them are being carried out
-        counts = { done = 0, failed = 0 },
+        counts = { done = 0, failed = 0, retried = 0 },
         sent = {}, sentBefore = {}, sentCount = 0, -- see Worker:remember
         room = loop:event(), beat = loop:event(),
         reported = core.now(), status = 0,

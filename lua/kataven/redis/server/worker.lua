@@ -12,6 +12,7 @@ local GROUP = "kataven"
 -- Consumers that have nothing and were not heard of for so many milliseconds are forgotten.
 local FORGET = 3600 * 1000
 local DEAD = 1000 -- entries that the stream of dead letters keeps
+local SHOWN = 20 -- names and values of an entry, there: anybody may have written it
 
 -- The consumer and the count of deliveries of an entry that was not answered yet.
 local function owner(stream, id)
@@ -71,7 +72,7 @@ function worker.finish(keys, args)
     if dead then
         local entry = redis.call("XRANGE", stream, id, id)[1]
         redis.call("XADD", dead, "MAXLEN", "~", DEAD, "*", "request", id, "reason", args[7], "tries", tries,
-            unpack(entry and entry[2] or {}))
+            unpack(entry and entry[2] or {}, 1, math.min(entry and #entry[2] or 0, SHOWN)))
         redis.call("HINCRBY", metrics, "dead", 1)
     end
     redis.call("RPUSH", list, args[4])
