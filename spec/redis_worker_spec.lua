@@ -172,7 +172,11 @@ describe("the worker beside Redis", function()
             { wide, 'unknown field "f1" in the entry; known are method, id, body, timeout, deadline' },
             { { "method", "list", "timeout", "soon" }, "timeout must be a finite number greater than 0" },
         } do
-            local id = server:call("XADD", STREAM, "*", unpack(case[1]))
+            local entry = { "XADD", STREAM, "*" }
+            for _, word in ipairs(case[1]) do
+                entry[#entry + 1] = word
+            end
+            local id = server:all({ entry })[1]
             local reply = desk:await(id)
             assert.same({ "MisuseError", false }, { reply.error.name, reply.error.maybeApplied })
             assert.equal(case[2], reply.error.message)

@@ -14,8 +14,6 @@ local socket = require "socket"
 
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 
-local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
-
 local redis = {}
 
 local PROGRAMS = { "/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/sbin/redis-server" }
@@ -107,7 +105,11 @@ local function dial(self, address)
             for from = 1, #commands, 100 do
                 local to = math.min(from + 99, #commands)
                 for index = from, to do
-                    client.requests.multibulk(client, commands[index][1], { unpack(commands[index], 2) })
+                    local rest = {}
+                    for word = 2, #commands[index] do
+                        rest[word - 1] = commands[index][word]
+                    end
+                    client.requests.multibulk(client, commands[index][1], rest)
                 end
                 for index = from, to do
                     -- redis-lua reads an answer without having sent anything.
