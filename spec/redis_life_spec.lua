@@ -2,61 +2,29 @@
 
 local desks = require "spec.support.redis.desk"
 local redis = require "spec.support.redis"
-local servers = require "spec.support.servers"
 local socket = require "socket"
 
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 
-local missing = redis.missing()
-if missing then
-    describe("the life of a worker beside Redis", function()
-        it("works", function()
-            pending(missing)
-        end)
-    end)
-    return
-end
-
 local STREAM = "{kataven}"
 
-describe("the life of a worker beside Redis", function()
-    local server, hub, desk
-
-    lazy_setup(function()
-        server = redis.start { appendonly = "yes", unixsocket = true }
-        hub = servers.hub { limits = { inFlight = 0 } }
-    end)
-
-    lazy_teardown(function()
-        server:stop()
-        hub:stop()
-        redis.forget()
-    end)
-
-    before_each(function()
-        desk = desks.new(server, hub)
-    end)
-
-    after_each(function()
-        desk:close()
-    end)
-
+desks.describe("the life of a worker beside Redis", function(desk)
     it("finishes what is in flight on SIGTERM, takes nothing new, and leaves no trace in the group", function()
-        hub:next { n = 1, delay = 0.5 }
+        desk.hub:next { n = 1, delay = 0.5 }
         local worker = desk:start()
         local id = desk:queue("create", '{"name":"in flight"}')
-        desk.untilTrue("the request", function() return hub:stats().creates == 1 end)
+        desk.untilTrue("the request", function() return desk.hub:stats().creates == 1 end)
         worker:signal "TERM"
         desk.untilTrue("its end", function()
             local later = desk:queue "list" -- one of them comes too late
             socket.sleep(0.05)
-            return server:call("EXISTS", STREAM .. ":reply:" .. later) == 0
+            return desk.server:call("EXISTS", STREAM .. ":reply:" .. later) == 0
         end)
         local _, errors, status = worker:wait()
         assert.equal(0, status, errors)
         assert.is_true(desk:await(id).ok)
-        assert.is_true(server:call("XLEN", STREAM) > 0)
-        assert.same({}, server:call("XINFO", "CONSUMERS", STREAM, "kataven"))
+        assert.is_true(desk.server:call("XLEN", STREAM) > 0)
+        assert.same({}, desk.server:call("XINFO", "CONSUMERS", STREAM, "kataven"))
         assert.matches("SIGTERM: takes nothing new", errors)
     end)
 
@@ -71,10 +39,10 @@ describe("the life of a worker beside Redis", function()
     end)
 
     it("gives up when there is no more time, and says what it has left", function()
-        hub:next { n = 1, delay = 20 }
+        desk.hub:next { n = 1, delay = 20 }
         local worker = desk:start { grace = 0.2 }
         local id = desk:queue("create", '{"name":"slow"}')
-        desk.untilTrue("the request", function() return hub:stats().creates == 1 end)
+        desk.untilTrue("the request", function() return desk.hub:stats().creates == 1 end)
         local errors = desk:finish(worker, 1)
         assert.truthy(errors:find("0.2 s were not enough; left for another worker: " .. id, 1, true))
         desk:start { lease = 0.2 }
@@ -84,10 +52,10 @@ describe("the life of a worker beside Redis", function()
     it("comes back when Redis has lost everything, and makes what it needs anew", function()
         local worker = desk:start()
         assert.is_true(desk:await(desk:queue "list").ok)
-        server:call "FLUSHALL"
-        server:call("FUNCTION", "FLUSH")
+        desk.server:call "FLUSHALL"
+        desk.server:call("FUNCTION", "FLUSH")
         desk.untilTrue("the functions", function()
-            return server:call("FCALL", "kataven_list", 1, STREAM)
+            return desk.server:call("FCALL", "kataven_list", 1, STREAM)
         end)
         assert.is_true(desk:await(desk:queue "list").ok)
         assert.matches("the functions were loaded.*the functions were loaded", desk:finish(worker))
@@ -97,14 +65,14 @@ describe("the life of a worker beside Redis", function()
         local locked = redis.start { requirepass = "a@secret" }
         finally(function() locked:stop() end)
         for _, user in ipairs { ":not-it-at-all@", "" } do
-            local worker = redis.worker(locked, hub, {
+            local worker = redis.worker(locked, desk.hub, {
                 url = ("redis://%s127.0.0.1:%d"):format(user, locked.port), unready = true })
             local _, errors, status = worker:wait()
             assert.equal(1, status)
             assert.matches("cannot work with redis://127.0.0.1:%d+: %u+ ", errors)
             assert.is_nil(errors:find "not%-it")
         end
-        local worker = redis.worker(locked, hub, {
+        local worker = redis.worker(locked, desk.hub, {
             url = ("redis://:a%%40secret@127.0.0.1:%d"):format(locked.port) })
         local errors = desk:finish(worker)
         assert.is_nil(errors:find "secret")
@@ -121,16 +89,15 @@ describe("the life of a worker beside Redis", function()
             for word in line:gmatch "%S+" do
                 words[#words + 1] = word
             end
-            assert(server:call(unpack(words)))
+            assert(desk.server:call(unpack(words)))
         end
-        finally(function() server:call("ACL", "DELUSER", "kataven-worker", "kataven-caller") end)
-        assert(server:call("FUNCTION", "LOAD", require "kataven.redis.functions".library()))
+        assert(desk.server:call("FUNCTION", "LOAD", require "kataven.redis.functions".library()))
         local worker = desk:start { lease = 0.3,
-            url = ("redis://kataven-worker:change-me@127.0.0.1:%d"):format(server.port) }
-        local caller = server:connect()
+            url = ("redis://kataven-worker:change-me@127.0.0.1:%d"):format(desk.server.port) }
+        local caller = desk.server:connect()
         finally(function()
             caller:close()
-            server:call("ACL", "DELUSER", "kataven-worker", "kataven-caller")
+            desk.server:call("ACL", "DELUSER", "kataven-worker", "kataven-caller")
         end)
         assert(caller:call("AUTH", "kataven-caller", "change-me-too"))
         local id = assert(caller:call("FCALL", "kataven_create", 1, STREAM, '{"name":"acme"}'))
@@ -143,19 +110,19 @@ describe("the life of a worker beside Redis", function()
     end)
 
     it("says what to do where it may not load the functions", function()
-        assert(server:call("ACL", "SETUSER", "weak", "on", ">x", "~*", "+@all", "-function|load"))
-        finally(function() server:call("ACL", "DELUSER", "weak") end)
-        local worker = redis.worker(server, hub, {
-            url = ("redis://weak:x@127.0.0.1:%d"):format(server.port), unready = true })
+        assert(desk.server:call("ACL", "SETUSER", "weak", "on", ">x", "~*", "+@all", "-function|load"))
+        finally(function() desk.server:call("ACL", "DELUSER", "weak") end)
+        local worker = redis.worker(desk.server, desk.hub, {
+            url = ("redis://weak:x@127.0.0.1:%d"):format(desk.server.port), unready = true })
         local _, errors, status = worker:wait()
         assert.equal(1, status)
         assert.matches('let somebody load the functions who may: "kataven redis%-functions %-%-load"', errors)
     end)
 
     it("leaves functions alone that are newer than it is", function()
-        assert(server:call("FUNCTION", "LOAD", (require "kataven.redis.functions".library()
+        assert(desk.server:call("FUNCTION", "LOAD", (require "kataven.redis.functions".library()
             :gsub("return 1 end", "return 99 end"))))
-        local worker = redis.worker(server, hub, { unready = true })
+        local worker = redis.worker(desk.server, desk.hub, { unready = true })
         local _, errors, status = worker:wait()
         assert.equal(1, status)
         assert.matches("version 99, and this worker knows 1: it needs a newer kataven", errors)
@@ -164,7 +131,7 @@ describe("the life of a worker beside Redis", function()
     it("warns of a Redis that may forget", function()
         local forgetful = redis.start { ["maxmemory-policy"] = "allkeys-lru" }
         finally(function() forgetful:stop() end)
-        local errors = desk:finish(redis.worker(forgetful, hub))
+        local errors = desk:finish(redis.worker(forgetful, desk.hub))
         assert.matches("keeps no append%-only file", errors)
         assert.matches("maxmemory%-policy is allkeys%-lru", errors)
     end)
@@ -174,7 +141,7 @@ describe("the life of a worker beside Redis", function()
         finally(function() later:stop() end)
         local worker
         later:restart("KILL", function()
-            worker = redis.worker(later, hub, { unready = true })
+            worker = redis.worker(later, desk.hub, { unready = true })
             desk:keep(worker)
             socket.sleep(0.3)
         end)

@@ -8,8 +8,14 @@ local handling = {}
 -- The most that is told of a raised error in a reply.
 local LONGEST = 500
 
+-- An outcome that no server had a part in. A reason puts the entry to the dead letters.
 local function failure(name, message, asked, maybeApplied, reason)
-    return { ok = false, text = reply.error(reply.newError(name, message, asked, maybeApplied)), reason = reason }
+    return {
+        ok = false,
+        text = reply.error(reply.newError(name, message, asked, maybeApplied)),
+        maybeApplied = maybeApplied,
+        reason = reason,
+    }
 end
 
 -- Runs the call in a coroutine of its own, since it may raise, and waits for it.
@@ -35,20 +41,21 @@ local function run(worker, asked, options)
     return result
 end
 
--- What a reply becomes on its way into Redis.
-local function sealed(worker, id, text, asked)
+-- What an outcome becomes on its way into Redis.
+local function sealed(worker, id, outcome)
     local seal = worker.options.seal
     if not seal then
-        return text
+        return outcome
     end
-    local ok, made = pcall(seal, text, id)
+    local ok, made = pcall(seal, outcome.text, id)
     if ok and type(made) == "string" then
-        return made
+        outcome.text = made
+        return outcome
     end
     local why = ok and ("gave a %s, not a string"):format(type(made)) or "raised: " .. tostring(made)
     worker.log("error", ("the reply to %s is lost, since seal %s"):format(id, why))
-    return nil, failure("WorkerError", "the worker's seal failed, so that its reply was not kept; it was carried out "
-        .. "all the same", asked, asked.kind == "write")
+    return failure("WorkerError", "the worker's seal failed, so that the reply was not kept: it was "
+        .. (outcome.ok and "carried out" or "an error"), nil, outcome.maybeApplied, outcome.reason)
 end
 
 -- Makes an outcome of what became of the call.
@@ -61,14 +68,15 @@ local function outcomeOf(worker, id, asked, result)
         return failure("WorkerError", "the call raised: " .. result.raised, asked, asked.kind == "write")
     end
     local ok, second = result.value ~= nil, result.second
-    local outcome = { ok = ok, repeated = math.max(0, (second.attempts or 1) - 1) }
-    local text = ok and reply.value(result.value, second, result.body) or reply.error(second)
-    local problem
-    outcome.text, problem = sealed(worker, id, text, asked)
     if not ok then
         worker.log("warning", ("%s failed: %s"):format(id, tostring(second)))
     end
-    return problem or outcome
+    return {
+        ok = ok,
+        text = ok and reply.value(result.value, second, result.body) or reply.error(second),
+        maybeApplied = ok and asked.kind == "write" or second.maybeApplied or false,
+        repeated = math.max(0, (second.attempts or 1) - 1),
+    }
 end
 
 -- Carries an entry out. Gives its outcome; nil where it is another worker's.
@@ -118,7 +126,10 @@ function handling.run(worker, id, fields)
     local outcome = carryOut(worker, id, fields)
     if not outcome then
         worker.log("warning", id .. " is another worker's by now; nothing was done")
-    elseif worker.queue:finish(id, outcome, worker.options.replyExpiry) then
+        return
+    end
+    outcome = sealed(worker, id, outcome)
+    if worker.queue:finish(id, outcome, worker.options.replyExpiry) then
         local counts, name = worker.counts, outcome.ok and "done" or "failed"
         counts[name], counts.retried = counts[name] + 1, counts.retried + (outcome.repeated or 0)
     else

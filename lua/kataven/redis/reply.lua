@@ -13,6 +13,9 @@ local reply = {}
 local ERROR_FIELDS = { "name", "message", "status", "headers", "body", "retryAfter", "requestId", "method", "path",
     "attempts", "elapsed", "maybeApplied" }
 
+local PATH = "/api/v1/widget-keys"
+local VERBS = { list = "GET", create = "POST", update = "PATCH", delete = "DELETE" }
+
 -- JSON is UTF-8, and what servers say need not be.
 local function clean(value)
     if type(value) == "string" then
@@ -70,8 +73,15 @@ end
 ---@param maybeApplied boolean
 ---@return table
 function reply.newError(name, message, request, maybeApplied)
-    return { name = name, message = message, method = request and request.method, attempts = 0,
-        maybeApplied = maybeApplied }
+    local method = request and request.method
+    return {
+        name = name,
+        message = message,
+        method = VERBS[method],
+        path = method and PATH .. (request.id and "/" .. core.escape(request.id) or ""),
+        attempts = 0,
+        maybeApplied = maybeApplied,
+    }
 end
 
 return reply

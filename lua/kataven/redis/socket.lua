@@ -183,7 +183,7 @@ end
 ---@return kataven.redis.Stream?
 ---@return string? problem
 function stream.connect(loop, address, tls, seconds)
-    local self = setmetatable({ loop = loop, out = "" }, Stream)
+    local self = setmetatable({ loop = loop, out = "", written = 0 }, Stream)
     local due = core.now() + seconds
     local problem = (address.scheme == "unix" and connectLocal or connectTcp)(self, address, due)
     if not problem and address.scheme == "rediss" then
@@ -199,16 +199,15 @@ end
 --- Takes bytes to be written.
 ---@param bytes string
 function Stream:put(bytes)
-    self.out = self.out .. bytes
+    self.out, self.written = self.out:sub(self.written + 1) .. bytes, 0
 end
 
 --- Writes what there is to be written, as far as it goes now.
 ---@return string? problem
 function Stream:flush()
-    while self.out ~= "" do
-        local last, why, partial = self.raw:send(self.out)
-        last = last or partial or 0
-        self.out = self.out:sub(last + 1)
+    while self.written < #self.out do
+        local last, why, partial = self.raw:send(self.out, self.written + 1)
+        self.written = math.max(self.written, last or partial or 0)
         if why == "wantread" or why == "wantwrite" or why == "timeout" then
             self.wantsToRead = why == "wantread"
             return nil
@@ -216,6 +215,7 @@ function Stream:flush()
             return why
         end
     end
+    self.out, self.written = "", 0
 end
 
 --- What has come by now; nil and a problem where the stream has ended.
@@ -243,7 +243,7 @@ end
 ---@param event kataven.redis.Event ends the wait as well
 ---@return kataven.redis.Woken
 function Stream:wait(seconds, event)
-    local write = self.out ~= "" and not self.wantsToRead and self.raw or nil
+    local write = self.out ~= "" and not self.wantsToRead and self.raw or nil -- none where all was written
     return self.loop:watch({ read = self.raw, write = write }, seconds, event)
 end
 

@@ -1,8 +1,16 @@
 -- What specs of the worker do again and again, with one Redis and one hub: start workers, queue requests, read replies.
--- A new one begins with both of them empty.
+--
+--   desks.describe("the worker", function(desk)
+--       it("answers", function()
+--           desk:start()
+--           assert.is_true(desk:await(desk:queue "list").ok)
+--       end)
+--   end)
 
+local busted = require "busted"
 local json = require "dkjson"
 local redis = require "spec.support.redis"
+local servers = require "spec.support.servers"
 local socket = require "socket"
 
 local STREAM = "{kataven}"
@@ -13,11 +21,45 @@ desk.__index = desk
 
 local desks = {}
 
-function desks.new(server, hub)
-    server:call "FLUSHALL"
-    server:call("FUNCTION", "FLUSH")
-    hub:reset { limits = { inFlight = 0 } }
-    return setmetatable({ server = server, hub = hub, workers = {} }, desk)
+--- Describes something with a Redis and a hub, `desk.server` and `desk.hub`, which every test finds empty; pending
+--- where there can be no Redis.
+function desks.describe(title, tests)
+    local missing = redis.missing()
+    busted.describe(title, function()
+        if missing then
+            busted.it("works", function()
+                busted.pending(missing)
+            end)
+            return
+        end
+        local self = setmetatable({ workers = {} }, desk)
+
+        busted.lazy_setup(function()
+            self.server = redis.start { appendonly = "yes", unixsocket = true }
+            self.hub = servers.hub { limits = { inFlight = 0 } }
+        end)
+
+        busted.lazy_teardown(function()
+            self.server:stop()
+            self.hub:stop()
+            redis.forget()
+        end)
+
+        busted.before_each(function()
+            self.server:call "FLUSHALL"
+            self.server:call("FUNCTION", "FLUSH")
+            self.hub:reset { limits = { inFlight = 0 } }
+        end)
+
+        busted.after_each(function()
+            for _, worker in ipairs(self.workers) do
+                worker:stop()
+            end
+            self.workers = {}
+        end)
+
+        tests(self)
+    end)
 end
 
 --- Has a worker killed at the end, if it lives then.
@@ -83,12 +125,6 @@ end
 function desk:take(consumer, ids)
     local taken = self.server:call("XREADGROUP", "GROUP", "kataven", consumer, "COUNT", #ids, "STREAMS", STREAM, ">")
     assert(#taken[1][2] == #ids)
-end
-
-function desk:close()
-    for _, worker in ipairs(self.workers) do
-        worker:stop()
-    end
 end
 
 return desks
