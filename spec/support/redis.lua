@@ -16,7 +16,8 @@ local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 
 local redis = {}
 
-local PROGRAMS = { "/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/sbin/redis-server" }
+local PROGRAMS = { "/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/sbin/redis-server",
+    "/opt/homebrew/bin/redis-server" }
 local PATIENCE = 20
 
 local function quote(text)
