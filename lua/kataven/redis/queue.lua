@@ -85,12 +85,13 @@ end
 ---@return number pause
 function Queue:recover(problem, pause, connection)
     if isMissing(problem) then
-        problem = self:setUp() or problem
-        if isMissing(problem) then
-            return PAUSE_FIRST
-        end
+        problem = self:setUp()
     end
-    if problem.code == "LOST" then
+    if not problem then
+        -- Not at once: what is set up and yet not there will not be there then either.
+        self.loop:sleep(pause)
+        return math.min(pause * 2, PAUSE_LONGEST)
+    elseif problem.code == "LOST" then
         if connection:await() then
             return PAUSE_FIRST
         end
