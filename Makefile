@@ -75,8 +75,8 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all static embed-examples test faults demo hub sanitize gcstress valgrind tsan torture fuzz fuzz-long soak check \
-	build-specs lint format install install-static uninstall clean deps deps-demo deps-test deps-check deps-fuzz deps-lint env
+.PHONY: all static embed-examples test faults demo hub sanitize gcstress valgrind tsan torture fuzz fuzz-long soak bench check \
+	build-specs lint format install install-static uninstall clean deps deps-demo deps-test deps-check deps-fuzz deps-bench deps-lint env
 .DELETE_ON_ERROR:
 
 all: $(CORE)
@@ -157,6 +157,8 @@ deps-fuzz:
 	@FUZZ_CC="$(FUZZ_CC)" $(DEPS) fuzz $(LUA)
 deps-check:
 	@$(DEPS) check $(LUA)
+deps-bench:
+	@$(DEPS) bench $(LUA)
 deps-lint:
 	@$(DEPS) lint $(LUA)
 
@@ -195,7 +197,7 @@ faults:
 # And nginx would have to be built with the runtime. A child that was forked abandons what it inherited, which to them
 # is a leak.
 SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua)
+REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spec.lua)
 NGINX = $(wildcard spec/nginx_*spec.lua)
 FORKS = spec/fork_spec.lua
 # Where a spec's processes leave what was found, see run.sh.
@@ -225,12 +227,13 @@ $(BUILD)/lua: spec/support/lua.c
 
 # And under valgrind, which sees what libcurl and Lua do as well. Left out, besides the above: what mostly searches
 # texts, for minutes (canary, cassette_secrets), what counts or closes descriptors, of which valgrind has its own, what
-# goes by the clock (faults, and workers beside Redis; the sanitizers see those), and what tests the specs' servers, the
-# documents or busted's helper.
+# goes by the clock (faults, and workers beside Redis; the sanitizers see those), what starts hundreds of processes
+# (cli_apply_faults), and what tests the specs' servers, the documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
-OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_process cli_shells descriptors \
-	fault_ends faults hub man redis_life redis_once redis_takeover redis_worker servers tcp_server testing_guide)
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_apply_faults cli_process \
+	cli_shells descriptors fault_ends faults hub man redis_life redis_once redis_takeover redis_worker servers \
+	tcp_server testing_guide)
 
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
@@ -290,16 +293,69 @@ $(BUILD)/soak/%: spec/soak/%.c
 	$(call say,CC)
 	$(Q)$(CC) -std=c99 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -o $@ $<
 
+# What the client costs beside what else one would take, and whether that is within the limits; bench/RESULTS.md is
+# written anew. BENCH picks rows, QUICK=1 makes each as short as it can be: make bench BENCH="warm cold" QUICK=1
+BENCH_BUILD = $(BUILD)/bench
+BENCH_TOOLS = $(addprefix $(BENCH_BUILD)/,bare measure libcurl_memory yardstick.so meter.so counter.so slow_dns.so)
+# The last processor, for the server and the clients: what is measured shares it with nobody.
+BENCH_CORE ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) - 1)
+
+# What could lead a peer astray: certificates, proxies, this project's own variables.
+BENCH_UNSET = SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS NODE_OPTIONS CI http_proxy https_proxy all_proxy \
+	HTTP_PROXY HTTPS_PROXY ALL_PROXY $(filter KATAVEN_%,$(shell env | sed 's/=.*//'))
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory $(CORE) bench-tools
+	@if pkg-config --exists luajit; then $(MAKE) --no-print-directory all LUA=luajit; fi
+	@$(MAKE) --no-print-directory run-bench
+
+.PHONY: bench-tools run-bench
+bench-tools: $(BENCH_TOOLS)
+
+run-bench:
+	@$(subst LUA_CPATH=",LUA_CPATH="$(BENCH_BUILD)/?.so;,$(RUN_ENV)) \
+		env $(BENCH_UNSET:%=-u %) LUA_BIN=$(LUA_BIN) BENCH_BUILD=$(BENCH_BUILD) BENCH_CORE=$(BENCH_CORE) QUICK=$(QUICK) \
+		$(if $(shell command -v taskset),taskset -c $(BENCH_CORE)) $(LUA_BIN) bench/run.lua $(BENCH)
+
+comma = ,
+BENCH_CC = $(CC) -std=c99 -D_GNU_SOURCE -fPIC $(WARNINGS) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS)
+TRANSFER = bench/tools/transfer.c
+
+$(BENCH_BUILD)/%: bench/peers/%.c $(TRANSFER) bench/tools/transfer.h
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(BENCH_CC) $(CURL_CFLAGS) -o $@ $< $(TRANSFER) $(CURL_LIBS)
+
+$(BENCH_BUILD)/yardstick.so: bench/tools/yardstick.c $(TRANSFER) bench/tools/transfer.h
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(BENCH_CC) $(CURL_CFLAGS) $(LUA_CFLAGS) $(SO_LDFLAGS) -o $@ $< $(TRANSFER) $(CURL_LIBS)
+
+$(BENCH_BUILD)/%.so: bench/tools/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(BENCH_CC) $(CURL_CFLAGS) $(LUA_CFLAGS) -shared -o $@ $< $(if $(filter counter,$*),-Wl$(comma)--no-as-needed $(CURL_LIBS)) -ldl
+
+$(BENCH_BUILD)/slow_dns.so: spec/support/slow_dns.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(BENCH_CC) -shared -o $@ $< -ldl
+
+$(BENCH_BUILD)/%: bench/tools/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(BENCH_CC) $(CURL_CFLAGS) -o $@ $< $(if $(filter libcurl_memory,$*),$(CURL_LIBS))
+
 # All of it but the long fuzzing.
 check:
 	@.ci/run check
 
 C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] spec/torture/*.[ch] spec/soak/*.c spec/support/*.c \
-	examples/embed/*.c)
+	examples/embed/*.c bench/*/*.[ch])
 
 lint: deps-lint
 	clang-format --dry-run --Werror $(C_FILES)
-	luacheck --quiet bin/kataven lua spec src examples rockspec/*.rockspec
+	luacheck --quiet bin/kataven lua spec src examples bench rockspec/*.rockspec
 	@! grep -ln 'lua\.h\|lauxlib\.h' src/kat_* || { echo "the engine must not include Lua's headers"; exit 1; }
 
 format: deps-lint

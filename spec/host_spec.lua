@@ -10,7 +10,7 @@ local EMPTY = servers.answer { headers = { ["Content-Type"] = "application/json"
 
 describe("the descriptor of a wait", function()
     it("is readable when a call that ends has taken in another's answer", function()
-        local tcp = servers.tcp { default = { { read = "request" }, { send = EMPTY } } }
+        local tcp = servers.tcp { default = { { read = "request" }, { wait = "go" }, { send = EMPTY } } }
         local descriptor
         local client = kataven.new { apiKey = KEY, baseUrl = tcp.url, proxy = false, maxConcurrent = 1,
             wait = function(_, fd)
@@ -24,6 +24,7 @@ describe("the descriptor of a wait", function()
             assert(coroutine.resume(first))
         until #tcp:log().requests == 1
         assert(coroutine.resume(second))
+        tcp:signal "go"
         core.wait(0.2) -- the answer is there, and the second one's time over
         assert(coroutine.resume(second))
         assert.equal("TimeoutError", err.name)

@@ -2,6 +2,7 @@
 
 local child = require "spec.support.child"
 local examplesOf = require "spec.support.examples"
+local files = require "spec.support.files"
 local json = require "dkjson"
 local options = require "kataven.options"
 local redis = require "spec.support.redis"
@@ -10,6 +11,7 @@ local shell = require "spec.support.shell"
 
 local read, blocks = examplesOf.read, examplesOf.blocks
 local README = read "README.md"
+local root = shell.run "pwd":match "[^\n]+"
 
 describe("README.md", function()
     local hub
@@ -82,8 +84,52 @@ describe("README.md", function()
         assert.same({ 1, 2, 1 }, { stats.creates, stats.updates, stats.deletes })
     end)
 
+    it("shows a file that the account is made to look like", function()
+        hub:reset()
+        local section = README:match "\n### An account like a file\n(.-)\n## "
+        local folder = os.tmpname()
+        os.remove(folder)
+        shell.run("mkdir %s", folder)
+        finally(function() shell.run("rm -r %s", folder) end)
+        files.write(folder .. "/keys.json", blocks(section, "json")[1].text)
+        local codes, output, ran = { 3, 0, 0, 0 }, nil, 0
+        for line in blocks(section, "sh")[1].text:gmatch "[^\n]+" do
+            local given, code = line:gsub("%s+#.*$", ""), nil
+            ran = ran + 1
+            if given:find "^kataven" then
+                code, output = shell.try("cd %s && KATAVEN_BASE_URL=%s KATAVEN_API_KEY=%s %s %s"
+                    .. given:match "^kataven(.*)$", folder, hub.url, hub.apiKey, child.interpreter(),
+                    root .. "/bin/kataven")
+            elseif shell.try "command -v jq" == 0 then
+                code, output = shell.try("cd %s && " .. given, folder)
+                assert.matches("^acme.com\tpk_live_[%w_]+\nshop.example\tpk_live_[%w_]+\nstaging\tpk_live_", output)
+            end
+            assert.equal(codes[ran], code or 0, output)
+        end
+        assert.equal(4, ran)
+        assert.same({ 3, 0 }, { hub:stats().creates, hub:stats().updates })
+    end)
+
+    it("shows the plan of a file as it is", function()
+        local shown = README:match "\n### An account like a file\n(.-)\n## ":match "\n```\n(%+.-)```\n"
+        local ids = {}
+        for id in shown:gmatch "%((%x[%x-]+)%)\n" do
+            ids[#ids + 1] = id
+        end
+        local wanted = require("kataven.cli.apply.file").parse(blocks(README, "json")[1].text)
+        local lines = {}
+        for index, line in ipairs(require("kataven.cli.apply.diff").lines(require("kataven").plan(wanted, {
+            { id = "wk_1", name = "acme.com", domain_allowlist = { "*.acme.com", "acme.com" } },
+            { id = ids[1], name = "shop.example", domain_allowlist = { "shop.example" } },
+            { id = ids[2], name = "former-customer" },
+        }))) do
+            lines[index] = line.text .. "\n"
+        end
+        assert.equal(shown, table.concat(lines))
+    end)
+
     it("shows the cassette that its example plays", function()
-        local shown = blocks(README, "json")[1]
+        local shown = blocks(README:match "\n## Test your scripts\n(.-)\n## ", "json")[1]
         assert.same(json.decode(read "spec/cassettes/readme.json"), json.decode(shown.text))
     end)
 

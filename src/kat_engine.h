@@ -18,6 +18,9 @@
 
 KAT_BEGIN_DECLS
 
+/* What a buffer that waits for its next use may keep. */
+enum { KAT_KEEP_BYTES = 16 * 1024 };
+
 typedef struct kat_engine kat_engine;
 typedef struct kat_slot kat_slot;
 
@@ -135,8 +138,10 @@ bool kat_check_fork(kat_engine *engine);
 const char *kat_op_message(const kat_op *op);
 const kat_headers *kat_op_headers(const kat_op *op);
 kat_buf *kat_op_body(kat_op *op);
+/* Empty; for its reader to work in. */
+kat_buf *kat_op_spare(kat_op *op);
 
-/* Keeps what the three above give good until it is claimed, come what may:
+/* Keeps what the four above give good until it is claimed, come what may:
  * for a reader who may run foreign code meanwhile, which may close the client. */
 void kat_op_hold(kat_op *op);
 

@@ -16,9 +16,8 @@
 KAT_BEGIN_DECLS
 
 enum {
-    KAT_IDLE_SLOTS = 32,        /* easy handles kept for reuse */
-    KAT_KEEP_BYTES = 16 * 1024, /* of a buffer that waits for its next use */
-    KAT_MAX_AGE = 30            /* seconds that an idle connection is trusted */
+    KAT_IDLE_SLOTS = 32, /* easy handles kept for reuse */
+    KAT_MAX_AGE = 30     /* seconds that an idle connection is trusted */
 };
 
 struct kat_lines {
@@ -40,7 +39,7 @@ struct kat_slot {
     kat_op *op;     /* whom it works for; NULL in the pool */
     size_t max_bytes;
     kat_lines *lines;
-    kat_buf request_body, body;
+    kat_buf request_body, body, spare;
     kat_headers headers;
     int prereqs;       /* how often the request was about to go out */
     bool bundle;       /* certificates from the fallback bundle */

@@ -13,12 +13,26 @@ KAT_BEGIN_DECLS
 
 enum { KAT_JSON_MAX_DEPTH = 128 };
 
+enum { KAT_JSON_NAMES = 8 };
+
+/* A member's name, as it stands in the text, without its quotes. */
+typedef struct kat_json_name {
+    const char *text;
+    size_t len;
+} kat_json_name;
+
 typedef struct kat_json_info {
+    bool rows;           /* it is an array of nothing but objects */
     bool nulls;          /* some object has a null member */
     bool numbers;        /* there is a number somewhere */
+    bool scattered;      /* …elsewhere too than under `names` */
     char top;            /* first byte of the value: { [ " t f n - or a digit */
     const char *problem; /* NULL when the text is good */
     size_t at;           /* byte offset of the problem, from 0 */
+    /* Where the numbers are: the members of the object that the text is, or of
+     * the objects in the array that it is, that hold one. Points into the text. */
+    unsigned name_count;
+    kat_json_name names[KAT_JSON_NAMES];
 } kat_json_info;
 
 /* Checks a whole text; allocates nothing. True when it is good JSON. */
@@ -34,6 +48,10 @@ extern const char KAT_JSON_NOMEM[];
 
 /* Offset of the first byte that is not well-formed UTF-8, or len. */
 size_t kat_utf8_check(const char *text, size_t len);
+
+/* Length of the well-formed UTF-8 sequence at p, 0 if there is none (overlong
+ * forms, surrogates and what is beyond U+10FFFF included); p is not ASCII. */
+size_t kat_utf8_sequence(const unsigned char *p, const unsigned char *end);
 
 /* Appends a string with its quotes. The text must be good UTF-8. */
 bool kat_json_add_string(kat_buf *out, const char *text, size_t len);

@@ -230,6 +230,11 @@ kat_buf *kat_op_body(kat_op *op)
     return &op->slot->body;
 }
 
+kat_buf *kat_op_spare(kat_op *op)
+{
+    return &op->slot->spare;
+}
+
 void kat_op_cancel(kat_op *op)
 {
     if (op->state != KAT_NEW && op->state != KAT_ACTIVE)

@@ -293,6 +293,7 @@ void kat_slot_free(kat_slot *slot)
     kat_lines_unref(slot->lines);
     kat_headers_free(&slot->headers);
     kat_buf_free(&slot->body);
+    kat_buf_free(&slot->spare);
     kat_buf_free(&slot->request_body);
     kat_free(slot);
 }
@@ -309,6 +310,7 @@ void kat_slot_give(kat_engine *engine, kat_slot *slot)
     slot->op = NULL;
     kat_headers_reset(&slot->headers);
     kat_buf_reset(&slot->body, KAT_KEEP_BYTES);
+    kat_buf_reset(&slot->spare, KAT_KEEP_BYTES);
     kat_buf_reset(&slot->request_body, KAT_KEEP_BYTES);
     slot->next = engine->idle;
     engine->idle = slot;

@@ -138,8 +138,8 @@ const char *kat_base_parse(kat_base *base, const char *url, size_t len)
         return "must not hold user info (user:password@)";
     /* libcurl takes one slash, or three, as well, and then the first part of
      * the path for the host: https:///v1, with a variable that was empty. */
-    mark = strstr(url, "://");
-    if (!mark || mark[3] == '/')
+    mark = url + strcspn(url, ":/");
+    if (strncmp(mark, "://", 3) != 0 || mark[3] == '/')
         return problem;
     /* libcurl decodes a host once, and would do so again, and read numbers in what
      * comes out: each time another host. An IPv6 address may have a zone. */

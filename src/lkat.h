@@ -62,13 +62,25 @@ void lkat_pushbox(lua_State *L, kat_buf *box);
 /* Raises "not enough memory" as Lua itself would. Does not return. */
 int lkat_nomem(lua_State *L);
 
+/* Pushes the value of a body that is JSON as promised: its first byte is `top`,
+ * and an array holds nothing but objects. Leaves the body empty then. False
+ * where it is anything else: nothing was pushed and the body is as it was.
+ * `spare` is empty, and room to work in; both must outlive what Lua may do. */
+bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top);
+
+/* Writes all of a text and, where asked, has it on the disk; or false, with errno
+ * set. No signal ends the process. Does not raise. */
+bool lkat_write(int fd, const char *text, size_t len, bool sync);
+
 /* Each adds its functions to the table on top. */
 void lkat_open_box(lua_State *L);
 void lkat_open_json(lua_State *L);   /* decode; needs lua-cjson */
 void lkat_open_encode(lua_State *L); /* encode, array, isArray */
 void lkat_open_policy(lua_State *L); /* retryAfter, retryDelay, maybeApplied */
 void lkat_open_url(lua_State *L);    /* base, join, escape */
-void lkat_open_file(lua_State *L);   /* save */
+void lkat_open_file(lua_State *L);   /* save, isFile */
+void lkat_open_append(lua_State *L); /* appender */
+void lkat_open_interrupt(lua_State *L);
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
 void lkat_open_streams(lua_State *L); /* isTerminal, columns, othersMayRead, guardStreams */
@@ -78,8 +90,9 @@ void lkat_open_signals(lua_State *L); /* signals */
 /* The engine behind a userdata, or NULL once it was closed. */
 kat_engine *lkat_engine(lua_State *L, int index);
 
-/* engine:start(…) -> op | nil, message, in lkat_op.c. */
+/* engine:start(…) and engine:begin(…), in lkat_op.c. */
 int lkat_op_start(lua_State *L);
+int lkat_op_begin(lua_State *L);
 
 /* engine:turn() -> turn, in lkat_turn.c. */
 int lkat_turn_new(lua_State *L);

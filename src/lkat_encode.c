@@ -262,9 +262,10 @@ static int encode(lua_State *L)
 
     luaL_checkany(L, 1);
     lua_settop(L, 1);
-    memset(&w, 0, sizeof w);
     w.out = lkat_newbox(L);
     w.keys = lkat_newbox(L);
+    w.depth = 0;
+    w.problem = NULL;
     lua_pushvalue(L, 1);
     if (!write_value(L, &w)) {
         push_place(L, &w);

@@ -178,10 +178,10 @@ static int lines_new(lua_State *L)
 
 void lkat_open_engine(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"start", lkat_op_start}, {"turn", lkat_turn_new},
-                                       {"step", engine_step},    {"poll", engine_poll},
-                                       {"news", engine_news},    {"prepare", engine_prepare},
-                                       {"close", engine_close},  {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"start", lkat_op_start},    {"begin", lkat_op_begin}, {"turn", lkat_turn_new},
+        {"step", engine_step},       {"poll", engine_poll},    {"news", engine_news},
+        {"prepare", engine_prepare}, {"close", engine_close},  {NULL, NULL}};
     static const luaL_Reg lines[] = {{"close", lines_close}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"engine", engine_new}, {"lines", lines_new}, {NULL, NULL}};

@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,48 +10,7 @@
 
 #include "lkat.h"
 
-/* Whole, or false with errno set. */
-static bool write_all(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        text += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 enum { NOT_A_FILE = -1 };
-
-/* A limit on a file's size ends the process by a signal; held back, it becomes
- * an errno like any other. */
-static bool write_limited(int fd, const char *text, size_t len)
-{
-    sigset_t limit, before, pending;
-    bool held, there, done;
-    int problem, taken;
-
-    sigemptyset(&limit);
-    sigaddset(&limit, SIGXFSZ);
-    sigemptyset(&pending);
-    sigpending(&pending);
-    there = sigismember(&pending, SIGXFSZ) == 1;
-    held = pthread_sigmask(SIG_BLOCK, &limit, &before) == 0;
-    done = write_all(fd, text, len) && fsync(fd) == 0;
-    problem = errno;
-    sigpending(&pending);
-    if (held && !there && sigismember(&pending, SIGXFSZ) == 1)
-        sigwait(&limit, &taken);
-    if (held)
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = problem;
-    return done;
-}
 
 /* Makes `temporary`, a template of mkstemp, and renames it over `target`. Gives
  * 0, NOT_A_FILE, or an errno; nothing is left behind then. */
@@ -69,7 +26,7 @@ static int replace(char *temporary, const char *target, const char *text, size_t
     if (fd < 0)
         return errno;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    if ((there && fchmod(fd, old.st_mode & 07777) != 0) || !write_limited(fd, text, len))
+    if ((there && fchmod(fd, old.st_mode & 07777) != 0) || !lkat_write(fd, text, len, true))
         problem = errno;
     if (close(fd) != 0 && problem == 0)
         problem = errno;

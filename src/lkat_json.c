@@ -45,6 +45,67 @@ static void fix_numbers(lua_State *L)
         lua_pop(L, 1);
     }
 }
+
+/* The same for the members of the table on top that are named at `first` and
+ * above. */
+static void fix_members(lua_State *L, int first, unsigned count)
+{
+    int table = lua_gettop(L), i;
+
+    for (i = first; i < first + (int)count; i++) {
+        lua_pushvalue(L, i);
+        lua_rawget(L, table);
+        if (lua_type(L, -1) == LUA_TNUMBER && fix_number(L)) {
+            lua_pushvalue(L, i);
+            lua_insert(L, -2);
+            lua_rawset(L, table);
+        } else {
+            lua_pop(L, 1);
+        }
+    }
+}
+
+/* Brings the numbers of the value on top into their form. A walk over all of it
+ * costs a tenth of decoding it, so where the names are known (at `first` and
+ * above), only they are looked at. */
+static void fix(lua_State *L, const kat_json_info *info, int first)
+{
+    int i, count;
+
+    if (!info->numbers)
+        return;
+    if (!lua_istable(L, -1)) {
+        fix_number(L);
+    } else if (info->scattered) {
+        fix_numbers(L);
+    } else if (info->top == '{') {
+        fix_members(L, first, info->name_count);
+    } else {
+        count = (int)lua_rawlen(L, -1);
+        for (i = 1; i <= count; i++) {
+            lua_rawgeti(L, -1, i);
+            if (lua_istable(L, -1))
+                fix_members(L, first, info->name_count);
+            lua_pop(L, 1);
+        }
+    }
+}
+
+/* Leaves the names that fix() wants on the stack. Gives the first one's place. */
+static int push_names(lua_State *L, const kat_json_info *info)
+{
+    int first = lua_gettop(L) + 1;
+    unsigned i;
+
+    luaL_checkstack(L, KAT_JSON_NAMES + 8, "decoding JSON");
+    for (i = 0; i < info->name_count; i++)
+        lua_pushlstring(L, info->names[i].text, info->names[i].len);
+    return first;
+}
+#else
+/* Every number is a double, which is what cjson makes of it. */
+#define push_names(L, info) 0
+#define fix(L, info, first) (void)(first)
 #endif
 
 /* Calls one of cjson's switches, if this build of it has it. */
@@ -79,6 +140,23 @@ static void push_decoder(lua_State *L, int index)
     lua_remove(L, -3);
 }
 
+/* Where this state keeps what push_decoder gave, and the module. */
+static const char DECODER = 'd', MODULE = 'm';
+
+static void push_kept(lua_State *L, const char *key)
+{
+    lua_pushlightuserdata(L, (void *)(intptr_t)key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+/* Keeps the value on top. */
+static void keep(lua_State *L, const char *key)
+{
+    lua_pushlightuserdata(L, (void *)(intptr_t)key);
+    lua_insert(L, -2);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
 /* Replaces the text on top by its value; or, false, by what cjson says against
  * it. It takes whatever passed the check, but for one case: an instance knows
  * the decimal point of the locale in which it was made, so after the host has
@@ -88,7 +166,7 @@ static bool parse(lua_State *L)
     int round, status = 0;
 
     for (round = 0; round < 2; round++) {
-        lua_pushvalue(L, lua_upvalueindex(1));
+        push_kept(L, &DECODER);
         lua_pushvalue(L, -2);
         status = lua_pcall(L, 1, 1, 0);
         if (status == 0) {
@@ -99,35 +177,38 @@ static bool parse(lua_State *L)
             lua_error(L);
         if (round == 0) {
             lua_pop(L, 1);
-            push_decoder(L, lua_upvalueindex(2));
-            lua_replace(L, lua_upvalueindex(1));
-            lua_pop(L, 1);
+            push_kept(L, &MODULE);
+            push_decoder(L, lua_gettop(L));
+            keep(L, &DECODER);
+            lua_pop(L, 2);
         }
     }
     lua_remove(L, -2);
     return false;
 }
 
-/* decode(text [, keepNulls]) -> value, kind | nil, problem
+/* decode(text [, keepNulls]) -> value, kind, rows | nil, problem
  * `kind` is the first byte of the value ("{", "[", …): an empty array and an
- * empty object look the same in Lua. */
+ * empty object look the same in Lua. `rows`: an array of nothing but objects. */
 static int decode(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    bool keep = lua_toboolean(L, 2);
+    bool whole = lua_toboolean(L, 2);
     kat_json_info info;
     kat_buf *stripped;
+    int names;
 
     lua_settop(L, 1);
     stripped = lkat_newbox(L);
-    if (!kat_json_strip(text, len, &info, keep ? NULL : stripped)) {
+    if (!kat_json_strip(text, len, &info, whole ? NULL : stripped)) {
         if (info.problem == KAT_JSON_NOMEM)
             return lkat_nomem(L);
         lua_pushnil(L);
         lua_pushfstring(L, "%s, at byte %d", info.problem, (int)info.at + 1);
         return 2;
     }
+    names = push_names(L, &info);
     if (stripped->len > 0)
         lkat_pushbox(L, stripped);
     else
@@ -137,14 +218,40 @@ static int decode(lua_State *L)
         lua_insert(L, -2);
         return 2;
     }
-#if LKAT_INTEGERS
-    if (info.numbers && lua_istable(L, -1))
-        fix_numbers(L);
-    else if (info.numbers)
-        fix_number(L);
-#endif
+    fix(L, &info, names);
     lua_pushlstring(L, &info.top, 1);
-    return 2;
+    lua_pushboolean(L, info.rows);
+    return 3;
+}
+
+bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top)
+{
+    kat_json_info info;
+    const kat_buf *text = body;
+    int place = lua_gettop(L) + 1, names;
+
+    if (body->len == 0)
+        return false;
+    if (!kat_json_strip(body->data, body->len, &info, spare)) {
+        if (info.problem == KAT_JSON_NOMEM)
+            lkat_nomem(L);
+        return false;
+    }
+    if (info.top != top || (top == '[' && !info.rows))
+        return false;
+    names = push_names(L, &info);
+    if (spare->len > 0)
+        text = spare;
+    lua_pushlstring(L, text->data, text->len);
+    /* A large answer's memory goes before its tables take as much again. */
+    kat_buf_reset(body, KAT_KEEP_BYTES);
+    kat_buf_reset(spare, KAT_KEEP_BYTES);
+    if (!parse(L))
+        luaL_error(L, "lua-cjson refuses good JSON: %s", lua_tostring(L, -1));
+    fix(L, &info, names);
+    lua_insert(L, place);
+    lua_settop(L, place);
+    return true;
 }
 
 void lkat_open_json(lua_State *L)
@@ -164,9 +271,9 @@ void lkat_open_json(lua_State *L)
                    "before it opens kataven):\n%s",
                    lua_tostring(L, -1));
     push_decoder(L, lua_gettop(L));
-    lua_insert(L, -2);
-    lua_setfield(L, -4, "null");
-    lua_insert(L, -2);
-    lua_pushcclosure(L, decode, 2);
+    keep(L, &DECODER);
+    lua_setfield(L, -3, "null");
+    keep(L, &MODULE);
+    lua_pushcfunction(L, decode);
     lua_setfield(L, -2, "decode");
 }

@@ -10,28 +10,39 @@
 
 static const char TYPE[] = "kataven.op";
 
+typedef struct op_box {
+    kat_op op;     /* first, so that a pointer to one is a pointer to the other */
+    kat_turn turn; /* of an attempt that brings its own; else outside of any gate */
+} op_box;
+
 static kat_op *check(lua_State *L)
 {
     return luaL_checkudata(L, 1, TYPE);
+}
+
+static void leave(kat_op *op)
+{
+    kat_turn_leave(&((op_box *)(void *)op)->turn, kat_now());
 }
 
 /* __gc and __close: an attempt that nobody waits for any more is cancelled.
  * Does not raise. */
 static int op_gc(lua_State *L)
 {
-    kat_op_release(check(L));
+    kat_op *op = check(L);
+
+    kat_op_release(op);
+    leave(op);
     return 0;
 }
 
-/* engine:start(method, url, lines, body | nil, timeout, connectTimeout, direct,
- * turn | nil) -> op | nil, kind, message */
-int lkat_op_start(lua_State *L)
+/* What a request is made of, from the arguments of an engine's method; its lines
+ * are read last, by new_op. */
+static kat_request request_at(lua_State *L)
 {
-    kat_engine *engine = lkat_engine(L, 1);
     kat_request request = {0};
-    const char *problem;
-    kat_op *op;
 
+    lkat_engine(L, 1);
     request.method = luaL_checkstring(L, 2);
     request.url = luaL_checkstring(L, 3);
     lkat_lines(L, 4);
@@ -39,28 +50,68 @@ int lkat_op_start(lua_State *L)
     request.timeout = luaL_checknumber(L, 6);
     request.connect_timeout = luaL_checknumber(L, 7);
     request.direct = lua_toboolean(L, 8);
-    op = lkat_newuserdata(L, sizeof *op);
-    *op = (kat_op){0};
+    return request;
+}
+
+/* Pushes an operation that is not started yet, and gives the engine that it may
+ * be started with, NULL where there is none. */
+static kat_engine *new_op(lua_State *L, kat_request *request, op_box **box)
+{
+    *box = lkat_newuserdata(L, sizeof **box);
+    **box = (op_box){0};
     luaL_getmetatable(L, TYPE);
     lua_setmetatable(L, -2);
     /* Making the userdata may have collected garbage, and so run code that
-     * closed the client: look again. */
-    engine = lkat_engine(L, 1);
-    request.lines = lkat_lines(L, 4);
-    if (!request.lines)
-        engine = NULL; /* a finaliser's call, after the lines' own */
-    problem = engine ? kat_start(engine, op, &request) : "the client is closed";
+     * closed the client: look only now. */
+    request->lines = lkat_lines(L, 4);
+    return request->lines ? lkat_engine(L, 1)
+                          : NULL; /* else a finaliser's call, after the lines' own */
+}
+
+/* engine:start(method, url, lines, body | nil, timeout, connectTimeout, direct,
+ * turn | nil) -> op | nil, kind, message */
+int lkat_op_start(lua_State *L)
+{
+    kat_request request = request_at(L);
+    const char *problem;
+    kat_engine *engine;
+    op_box *box;
+
+    engine = new_op(L, &request, &box);
+    problem = engine ? kat_start(engine, &box->op, &request) : "the client is closed";
     if (!problem) {
         kat_turn *turn = lua_isnoneornil(L, 9) ? NULL : lkat_turn(L, 9);
 
         if (turn && turn->gate) /* one that has left may go at any time */
-            kat_op_tie(op, turn);
+            kat_op_tie(&box->op, turn);
         return 1;
     }
     lua_pushnil(L);
     lua_pushstring(L, engine ? "connect" : "orphaned");
     lua_pushstring(L, problem);
     return 3;
+}
+
+/* engine:begin(method, url, lines, body | nil, timeout, connectTimeout, direct)
+ * -> op | nil: the same with a turn of its own, if one is free right now. Where
+ * it cannot, engine:turn and engine:start find out why. */
+int lkat_op_begin(lua_State *L)
+{
+    kat_request request = request_at(L);
+    kat_engine *engine;
+    op_box *box;
+
+    engine = new_op(L, &request, &box);
+    if (!engine || kat_check_fork(engine))
+        return 0;
+    kat_turn_enter(kat_engine_gate(engine), &box->turn);
+    if (!kat_turn_ask(&box->turn, request.timeout + request.connect_timeout + 1, kat_now()) ||
+        kat_start(engine, &box->op, &request) != NULL) {
+        leave(&box->op);
+        return 0;
+    }
+    kat_op_tie(&box->op, &box->turn);
+    return 1;
 }
 
 static int push_finished(lua_State *L, const kat_op *op)
@@ -150,24 +201,35 @@ static const char *failure_name(const kat_op *op)
     }
 }
 
-/* take() -> status, headers, body | nil, kind, message, sent, status
- * To push may collect garbage, and with it run a finaliser that closes the
- * client: so the answer is held until it was copied. */
+/* take([top]) -> status, headers, body | status, headers, nil, value |
+ * nil, kind, message, sent, status
+ * With `top` the value of a 2xx answer's JSON, where it is what lkat_pushjson
+ * wants of it: a text that nobody asks for is never made. To push may collect
+ * garbage, and with it run a finaliser that closes the client: so the answer is
+ * held until it was copied. */
 static int op_take(lua_State *L)
 {
     kat_op *op = check(L);
+    const char *top = luaL_optstring(L, 2, NULL);
     const char *message = kat_op_message(op), *kind = failure_name(op);
     bool whole = op->state == KAT_DONE && op->kind == KAT_NONE;
+    int results = 5;
 
     luaL_checkstack(L, 8, "an answer");
     kat_op_hold(op);
     if (whole) {
-        const kat_headers *headers = kat_op_headers(op);
-        const kat_buf *body = kat_op_body(op);
+        kat_buf *body = kat_op_body(op);
 
         lua_pushinteger(L, op->status);
-        push_headers(L, headers);
-        lua_pushlstring(L, body->len > 0 ? body->data : "", body->len);
+        push_headers(L, kat_op_headers(op));
+        results = 3;
+        if (top && op->status / 100 == 2 && lkat_pushjson(L, body, kat_op_spare(op), *top)) {
+            lua_pushnil(L);
+            lua_insert(L, -2);
+            results = 4;
+        } else {
+            lua_pushlstring(L, body->len > 0 ? body->data : "", body->len);
+        }
     } else {
         lua_pushnil(L);
         lua_pushstring(L, kind);
@@ -176,7 +238,8 @@ static int op_take(lua_State *L)
         lua_pushinteger(L, op->status);
     }
     kat_op_claim(op);
-    return whole ? 3 : 5;
+    leave(op);
+    return results;
 }
 
 void lkat_open_op(lua_State *L)

@@ -9,6 +9,7 @@ local answer = {}
 ---@field form "empty"|"json"|"text"|"broken"
 ---@field value any decoded, where the form is "json"
 ---@field top string the first byte of the JSON text
+---@field rows boolean it is an array of nothing but objects
 ---@field problem? string what is wrong with it, where the form is "broken"
 
 -- Without parameters, in lower case.
@@ -16,12 +17,16 @@ local function mediaType(header)
     return header and header:match("^%s*([^;%s]*)"):lower() or nil
 end
 
+local function namesJson(kind)
+    return kind == "application/json" or kind:find("%+json$") ~= nil
+end
+
 --- Whether a Content-Type says that the body is JSON.
 ---@param header string|nil
 ---@return boolean
 function answer.isJson(header)
     local kind = mediaType(header)
-    return kind ~= nil and (kind == "application/json" or kind:find("%+json$") ~= nil)
+    return kind ~= nil and namesJson(kind)
 end
 
 --- Reads a body: as JSON where its Content-Type says so, or says nothing and it
@@ -30,21 +35,21 @@ end
 ---@param always? boolean try whatever the Content-Type says
 ---@return kataven.Answer
 function answer.read(response, always)
-    local header = response.headers["content-type"]
-    local kind, declared = mediaType(header), answer.isJson(header)
+    local kind = mediaType(response.headers["content-type"])
+    local declared = kind ~= nil and namesJson(kind)
     if not response.body:find("%S") then
         return { form = "empty" }
     elseif kind and not declared and not always then
         return { form = "text" }
     end
-    local value, top = core.decode(response.body)
+    local value, top, rows = core.decode(response.body)
     if value == nil then
         if declared then
             return { form = "broken", problem = "broken JSON: " .. top }
         end
         return { form = "text", problem = kind and "not JSON but " .. kind or "not JSON: " .. top }
     end
-    return { form = "json", value = value, top = top }
+    return { form = "json", value = value, top = top, rows = rows }
 end
 
 local function found(read)
@@ -67,15 +72,17 @@ function answer.array(response)
         return nil, ("the answer is %s where a JSON array is promised"):format(found(read))
     elseif read.value == core.null then
         return {}
+    elseif read.rows then
+        return read.value
     end
     for index, item in ipairs(read.value) do
-        -- An empty array cannot be told from an empty object here.
         if type(item) ~= "table" or item[1] ~= nil then
             return nil, ("item %d of the array is %s where an object is promised"):format(
                 index, type(item) == "table" and "an array" or check.kind(item))
         end
     end
-    return read.value
+    -- It looks like an object, once it is a table.
+    return nil, "an item of the array is an empty array where an object is promised"
 end
 
 --- POST and PATCH: an object.

@@ -13,12 +13,10 @@ local call = {}
 
 local SAFE = { GET = true, HEAD = true, OPTIONS = true }
 
+-- Asked for before an event is made: most clients have no log.
 local function logEvent(self, event)
-    local log = self.client.log
-    if log then
-        event.method, event.path, event.attempt = self.method, self.client.redactor:text(self.path), self.attempts
-        pcall(log, event)
-    end
+    event.method, event.path, event.attempt = self.method, self.client.redactor:text(self.path), self.attempts
+    pcall(self.client.log, event)
 end
 
 -- A call whose transport or wait raised, or whose coroutine was dropped, is out
@@ -34,13 +32,18 @@ local function nudgeCollector(turn)
     end
 end
 
+-- Seconds until the call's deadline.
+local function timeLeft(self)
+    return self.deadlineAt and self.deadlineAt - self.client.now() or math.huge
+end
+
 -- Takes a turn in the queue. Gives an error when the call must end first.
 local function takeTurn(self)
     local client, pause = self.client, waiting.PAUSE_FIRST
     -- A lease that outlives the attempt: it only ends a turn whose call was
     -- dropped without a trace.
     while true do
-        local left = self.deadlineAt - client.now()
+        local left = timeLeft(self)
         if left <= 0 then
             return failures.new(self, "TimeoutError",
                 ("the deadline of %g s passed before it could be sent (maxConcurrent = %d)"):format(
@@ -105,7 +108,7 @@ end
 
 local function send(self)
     local client = self.client
-    local left = self.deadlineAt - client.now()
+    local left = timeLeft(self)
     self.timeoutIsDeadline = left < self.timeout
     local timeout = self.timeoutIsDeadline and left or self.timeout
     local transport = client.transport
@@ -137,6 +140,7 @@ local function send(self)
         path = self.path,
         headers = set,
         body = self.body,
+        top = own and self.top or nil,
         timeout = timeout,
         connectTimeout = client.connectTimeout < timeout and client.connectTimeout or timeout,
     }, waiter, through and self.turn or nil, park)
@@ -146,47 +150,39 @@ local function send(self)
     return normal(response, problem)
 end
 
-local function success(self, response, outcome)
-    local value, problem = self.expect(response)
-    if value == nil then
-        return nil, failures.refused(self, response, outcome, problem)
-    end
-    return value, {
-        status = response.status,
-        headers = response.headers,
-        requestId = response.headers["x-request-id"],
-        attempts = self.attempts,
-        elapsed = self.client.now() - self.began,
-    }
+-- An answer becomes the `meta` of its call: the table is our own.
+local function metaOf(response, attempts, elapsed)
+    response.body, response.value = nil, nil
+    response.requestId = response.headers["x-request-id"]
+    response.attempts = attempts
+    response.elapsed = elapsed
+    return response
 end
 
--- One attempt, judged. Gives value and meta; or nil, an error, and the delay
--- before the next attempt where there may be one.
-local function attempt(self)
-    local client = self.client
-    local start = client.now()
-    self.attempts = self.attempts + 1
-    logEvent(self, { event = "request" })
-    local response, problem
-    if stopped(self) then -- by the log
-        problem = { kind = "cancelled", sent = false }
-        self.attempts = self.attempts - 1
-    else
-        response, problem = send(self)
+local function success(self, response)
+    local value, problem = response.value, nil
+    if value == nil then
+        value, problem = self.expect(response)
     end
-    self.turn:rest()
-    local elapsed = client.now() - start
-    if response then
-        logEvent(self, { event = "response", status = response.status, elapsed = elapsed })
+    if value == nil then
         local outcome = { safe = self.safe, sent = true, status = response.status }
-        if response.status >= 200 and response.status <= 299 then
-            return success(self, response, outcome)
-        end
-        local told = core.retryAfter(response.headers["retry-after"], response.headers["date"])
-        local err = failures.answered(self, response, outcome, told)
-        return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
-            self.deadlineAt - client.now())
+        return nil, failures.refused(self, response, outcome, problem)
     end
+    return value, metaOf(response, self.attempts, self.client.now() - self.began)
+end
+
+-- An answer that says no. Gives nil, an error, and the delay before the next
+-- attempt where there may be one.
+local function refusal(self, response)
+    local outcome = { safe = self.safe, sent = true, status = response.status }
+    local told = core.retryAfter(response.headers["retry-after"], response.headers["date"])
+    local err = failures.answered(self, response, outcome, told)
+    return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
+        timeLeft(self))
+end
+
+-- No answer to what was begun at `start`. Gives what `refusal` does.
+local function loss(self, problem, start)
     -- A fork leaves an attempt to the parent: whether it is answered there, the
     -- child cannot know.
     local outcome = {
@@ -196,37 +192,89 @@ local function attempt(self)
         kind = problem.kind == "orphaned" and "cancelled" or problem.kind,
     }
     local err = failures.lost(self, problem, outcome, stopped(self))
-    logEvent(self, { event = "error", elapsed = elapsed, error = tostring(err) })
+    if self.client.log then
+        logEvent(self, { event = "error", elapsed = self.client.now() - start, error = tostring(err) })
+    end
     return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, nil, core.random(),
-        self.deadlineAt - client.now())
+        timeLeft(self))
 end
 
-local function run(self, problem)
+-- What came of an attempt that began at `start`. Gives value and meta; or what
+-- `refusal` does.
+local function judged(self, response, problem, start)
+    local client = self.client
+    if not response then
+        return loss(self, problem, start)
+    end
+    if client.log then
+        logEvent(self, { event = "response", status = response.status, elapsed = client.now() - start })
+    end
+    if response.status >= 200 and response.status <= 299 then
+        return success(self, response)
+    end
+    return refusal(self, response)
+end
+
+local function attempt(self)
+    local client = self.client
+    local start
+    self.attempts = self.attempts + 1
+    if client.log then
+        start = client.now()
+        logEvent(self, { event = "request" })
+    end
+    local response, problem
+    if stopped(self) then -- by the log
+        problem = { kind = "cancelled", sent = false }
+        self.attempts = self.attempts - 1
+    else
+        response, problem = send(self)
+    end
+    self.turn:rest()
+    return judged(self, response, problem, start)
+end
+
+-- Gets ready for the next attempt. Gives an error when there can be none.
+local function prepare(self, problem)
+    local reason = stopped(self)
+    if reason then
+        return failures.new(self, reason, reason == "ClosedError"
+            and "the client is closed; make a new one with kataven.new" or "cancelled before it was sent")
+    elseif problem then
+        return failures.new(self, "HostError", problem .. "; nothing was sent")
+    end
+    return takeTurn(self)
+end
+
+-- `response` or `failure`: what came of an attempt that was made already.
+local function run(self, problem, response, failure)
     if not problem and not self.safe then
         waiting.probe(self)
     end
+    local made = response or failure
     while true do
-        local reason = stopped(self)
-        if reason then
-            return nil, failures.new(self, reason, reason == "ClosedError"
-                and "the client is closed; make a new one with kataven.new" or "cancelled before it was sent")
-        elseif problem then
-            return nil, failures.new(self, "HostError", problem .. "; nothing was sent")
+        local value, result, delay
+        if made then
+            self.attempts, made = 1, nil
+            value, result, delay = judged(self, response, failure)
+        else
+            local err = prepare(self, problem)
+            if err then
+                return nil, err
+            end
+            value, result, delay = attempt(self)
         end
-        local err = takeTurn(self)
-        if err then
-            return nil, err
-        end
-        local value, result, delay = attempt(self)
         if value ~= nil or not delay then
             return value, result
         end
-        logEvent(self, { event = "retry", delay = delay, status = result.status, error = tostring(result) })
+        if self.client.log then
+            logEvent(self, { event = "retry", delay = delay, status = result.status, error = tostring(result) })
+        end
         if waiting.untilTime(self, self.client.now() + delay) then
             return nil, failures.new(self, stopped(self),
                 "ended while it waited to try again, after " .. tostring(result), { status = result.status })
         end
-        if self.client.now() >= self.deadlineAt then
+        if timeLeft(self) <= 0 then
             return nil, result -- the wait took longer than it was to
         end
     end
@@ -234,13 +282,25 @@ end
 
 --- Carries out a call.
 ---@param client table a client's inside (see kataven.client)
----@param spec { method: string, path: string, url: string, body?: string, expect: function }
+---@param spec { method: string, path: string, url: string, body?: string, expect: function, top?: string }
 ---@param options table checked options of the call, or an empty table
 ---@param headerSets { plain: table, withBody: table }
 ---@param retry table the policy
 ---@return any value
 ---@return table meta_or_error
 function call.run(client, spec, options, headerSets, retry)
+    local began = client.now()
+    local deadline = options.deadline or client.deadline
+    local response, failure
+    -- What makes up a call costs more than to make it: most need none of it.
+    if client.plain and not deadline and not options.cancel and not client.closed and not next(waiting.tasks) then
+        response, failure = client.curl:sendAtOnce(spec, spec.body and headerSets.withBody or headerSets.plain,
+            options.timeout or client.timeout, client.connectTimeout)
+        if response and response.value ~= nil then
+            return response.value, metaOf(response, 1, client.now() - began)
+        end
+    end
+    -- What is set later is named here, so that there is room for it.
     local self = {
         client = client,
         method = spec.method,
@@ -248,17 +308,22 @@ function call.run(client, spec, options, headerSets, retry)
         url = spec.url,
         body = spec.body,
         expect = spec.expect,
+        top = spec.top,
         safe = SAFE[spec.method] == true,
         headerSets = headerSets,
         retry = retry,
         cancel = options.cancel,
         timeout = options.timeout or client.timeout,
-        deadline = options.deadline or client.deadline,
-        began = client.now(),
+        timeoutIsDeadline = false,
+        deadline = deadline,
+        deadlineAt = deadline and began + deadline,
+        began = began,
         attempts = 0,
         turn = client.engine:turn(),
+        wait = nil,
+        crew = nil,
+        probes = nil,
     }
-    self.deadlineAt = self.deadline and self.began + self.deadline or math.huge
     local problem = waiting.settle(self)
     if self.cancel then
         self.wake = function()
@@ -270,7 +335,7 @@ function call.run(client, spec, options, headerSets, retry)
     if self.wait == core.wait and client.transport == client.curl then
         -- Nothing yields in there. Should it raise, since memory has run out, the
         -- turn is given back at once: the next call might block until its lease ends.
-        fine, value, result = pcall(run, self, problem)
+        fine, value, result = pcall(run, self, problem, response, failure)
     else
         value, result = run(self, problem)
     end

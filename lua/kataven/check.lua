@@ -105,16 +105,28 @@ function check.nearest(name, known)
     return best
 end
 
+-- Lists of known names as sets, made once for each list.
+local sets = setmetatable({}, { __mode = "k" })
+
+local function setOf(known)
+    local set = sets[known]
+    if not set then
+        set = {}
+        for _, name in ipairs(known) do
+            set[name] = true
+        end
+        sets[known] = set
+    end
+    return set
+end
+
 --- The first key of a table that is not among the known names, as a problem.
 ---@param given table
----@param known string[]
+---@param known string[] not changed afterwards
 ---@param what string what the keys are: "option", "field"
 ---@return string?
 function check.unknown(given, known, what)
-    local set = {}
-    for _, name in ipairs(known) do
-        set[name] = true
-    end
+    local set = setOf(known)
     for key in pairs(given) do
         if not set[key] then
             local nearest = check.nearest(key, known)

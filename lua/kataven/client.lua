@@ -120,6 +120,8 @@ local function newInside(o)
         inside.curl = transport.new(inside.engine, { direct = o.direct, watches = inside.watches })
     end
     inside.transport = over and o.transport:over(inside.curl, o.apiKey) or o.transport or inside.curl
+    -- Calls may block, and nobody listens.
+    inside.plain = inside.transport == inside.curl and inside.wait == core.wait and not host.here and not o.log
     return inside
 end
 
@@ -151,13 +153,19 @@ function client.new(o)
     local baseHeaders = headers.merge(ownHeaders(o), o.headers)
     local ownSets = headerSets(baseHeaders)
 
+    local lastPath, lastUrl
+
     local function send(spec, given)
         given = given or NOTHING
         if not spec.url then
-            spec.url = core.join(base, spec.path)
-            if not spec.url then -- collected; a finaliser calls
-                close(inside)
+            if spec.path ~= lastPath then -- most calls go where the last one went
+                lastUrl = core.join(base, spec.path)
+                if not lastUrl then -- collected; a finaliser calls
+                    close(inside)
+                end
+                lastPath = lastUrl and spec.path
             end
+            spec.url = lastUrl
         end
         return call.run(inside, spec, given,
             given.headers and headerSets(baseHeaders, given.headers) or ownSets,

@@ -16,6 +16,7 @@
 ---@field attempts integer attempts made
 ---@field elapsed number seconds since the call began
 ---@field maybeApplied boolean true when a write may have been carried out though its answer was lost
+---@field conflicts? { name: string, keys: kataven.WidgetKey[] }[] of a PlanError: wanted names that several live keys have
 ---@field is fun(self: kataven.Error, name: string): boolean whether it is of that class, or of one below it
 
 local errors = {}
@@ -39,6 +40,7 @@ local PARENTS = {
     ClosedError = "KatavenError",
     HostError = "KatavenError",
     CassetteError = "KatavenError",
+    PlanError = "KatavenError",
 }
 
 local BY_STATUS = {

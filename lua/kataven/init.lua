@@ -10,6 +10,7 @@ local client = require "kataven.client"
 local core = require "kataven.core"
 local errors = require "kataven.errors"
 local options = require "kataven.options"
+local plan = require "kataven.plan"
 
 ---@class kataven
 ---@field null userdata sends JSON's null, and stands for it inside arrays
@@ -66,6 +67,26 @@ end
 ---@return kataven.Canceller
 function kataven.canceller()
     return canceller.new()
+end
+
+--- What has to be done to make an account look like a list of wanted keys: a
+--- plan, which is carried out with `create(change.input)` for each change that is
+--- a create, and `update(change.id, change.patch)` for every other. Makes no calls.
+--- Raises where the wanted keys are no good. Errors: PlanError where a wanted name
+--- has several live keys; `err.conflicts` has them. In place of options it takes what
+--- `list()` gives beside its value, so that `kataven.plan(wanted, list())` does as one
+--- would think: where the list failed, its error comes back.
+---@param wanted kataven.Wanted[] by unique name; absent fields are left alone
+---@param current kataven.WidgetKey[]? what `widgetKeys.list()` gave
+---@param given? kataven.PlanOptions|kataven.Meta|kataven.Error
+---@return kataven.Plan? plan nil on failure
+---@return kataven.Error?
+function kataven.plan(wanted, current, given)
+    local made, problem = plan.of(wanted, current, given)
+    if type(problem) == "string" then
+        error(problem, 2)
+    end
+    return made, problem
 end
 
 -- Loaded when first used: it is for tests, and costs nothing elsewhere.

@@ -136,21 +136,21 @@ local function replaceEscaped(text, form)
     end)
 end
 
--- What each percent escape stands for, as gsub wants it.
-local PERCENT_ESCAPES = {}
-for code = 0, 255 do
-    local hex = ("%02X"):format(code)
-    for _, spelling in ipairs { hex, hex:lower(), hex:sub(1, 1):lower() .. hex:sub(2),
-        hex:sub(1, 1) .. hex:sub(2):lower() } do
-        PERCENT_ESCAPES[spelling] = string.char(code)
-    end
-end
+-- What each percent escape stands for, as gsub wants it. Found out when it is
+-- first met: most programs never do, and a start would take a twentieth longer.
+local percentEscapes = setmetatable({}, {
+    __index = function(escapes, hex)
+        local byte = string.char(tonumber(hex, 16))
+        escapes[hex] = byte
+        return byte
+    end,
+})
 
 --- A text without its percent-encoding.
 ---@param text string
 ---@return string
 function redact.withoutPercent(text)
-    return (text:gsub("%%(%x%x)", PERCENT_ESCAPES))
+    return (text:gsub("%%(%x%x)", percentEscapes))
 end
 
 local withoutPercent = redact.withoutPercent
@@ -228,10 +228,11 @@ function redact.secrets(token)
         error("redact.secrets: token must be a string, got a " .. type(token), 2)
     end
 
-    local forms = (token == nil or token == "") and {} or formsOf(token)
+    local forms = (token == nil or token == "") and {} or nil
     local redactor = {}
 
     function redactor.text(_, text)
+        forms = forms or formsOf(token)
         local escaped = text:find("[%%\\]") ~= nil
         local replace = escaped and replaceEscaped or replacePlain
 

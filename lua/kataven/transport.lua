@@ -66,6 +66,30 @@ local function linesFor(self, set)
     return lines
 end
 
+-- Waits by itself. It comes back early after a signal, so that the host's handler
+-- can run.
+local function block(op)
+    while not op:poll() do end
+end
+
+-- What came of an attempt, as a transport gives it.
+local function taken(op, top)
+    local status, kindOrHeaders, bodyOrMessage, sentOrValue, partial = op:take(top)
+    if status then
+        -- With room for what makes it a call's meta.
+        return { status = status, headers = kindOrHeaders, body = bodyOrMessage, value = sentOrValue,
+            requestId = nil, attempts = nil, elapsed = nil }
+    end
+    return nil, {
+        kind = kindOrHeaders,
+        message = bodyOrMessage,
+        sent = sentOrValue,
+        status = partial ~= 0 and partial or nil,
+    }
+end
+
+-- The client's own calls name the first byte of the JSON that they expect as
+-- `top`. Where a 2xx answer is that, its `value` takes the place of its `body`.
 ---@param request kataven.Request
 ---@param wait fun(seconds: number, fd?: integer): boolean?
 ---@param turn? userdata the client's own: rests when the attempt ends, whatever becomes of its caller
@@ -79,9 +103,7 @@ function Curl:send(request, wait, turn, park)
         return nil, { kind = kind, message = problem, sent = false }
     end
     if wait == core.wait then
-        -- A host that may be blocked: the core waits by itself. It comes back
-        -- early after a signal, so that the host's handler can run.
-        while not op:poll() do end
+        block(op) -- a host that may be
     else
         while not op:step() do
             local stop
@@ -96,16 +118,31 @@ function Curl:send(request, wait, turn, park)
             end
         end
     end
-    local status, kindOrHeaders, bodyOrMessage, sent, partial = op:take()
-    if status then
-        return { status = status, headers = kindOrHeaders, body = bodyOrMessage }
+    return taken(op, request.top)
+end
+
+--- One attempt by a host that may be blocked, if a turn is free for it right now:
+--- what most calls are, without what the others need. Gives nothing where it
+--- cannot be made this way.
+---@param request { method: string, url: string, body?: string, top?: string }
+---@param set table<string, string> headers
+---@param timeout number
+---@param connectTimeout number
+---@return kataven.Response?
+---@return kataven.Failure?
+function Curl:sendAtOnce(request, set, timeout, connectTimeout)
+    local op = self.engine:begin(request.method, request.url, linesFor(self, set), request.body, timeout,
+        connectTimeout < timeout and connectTimeout or timeout, self.direct)
+    if not op then
+        return nil
     end
-    return nil, {
-        kind = kindOrHeaders,
-        message = bodyOrMessage,
-        sent = sent,
-        status = partial ~= 0 and partial or nil,
-    }
+    -- A hook may raise, as Ctrl-C's does: the turn is then free at once.
+    local fine, problem = pcall(block, op)
+    if not fine then
+        op:cancel()
+        error(problem, 0)
+    end
+    return taken(op, request.top)
 end
 
 return transport

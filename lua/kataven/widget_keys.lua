@@ -149,7 +149,7 @@ return function(send)
         if problem then
             error(problem, 2)
         end
-        local value, result = send({ method = "GET", path = COLLECTION, expect = answer.array }, given)
+        local value, result = send({ method = "GET", path = COLLECTION, expect = answer.array, top = "[" }, given)
         return value, result
     end
 
@@ -177,7 +177,7 @@ return function(send)
             error(problem, 2)
         end
         local value, result = send(
-            { method = "POST", path = COLLECTION, body = text, expect = answer.object }, given)
+            { method = "POST", path = COLLECTION, body = text, expect = answer.object, top = "{" }, given)
         return value, result
     end
 
@@ -204,7 +204,8 @@ return function(send)
         if problem then
             error(problem, 2)
         end
-        local value, result = send({ method = "PATCH", path = path, body = text, expect = answer.object }, given)
+        local value, result = send(
+            { method = "PATCH", path = path, body = text, expect = answer.object, top = "{" }, given)
         return value, result
     end
 
@@ -227,7 +228,7 @@ return function(send)
         if problem then
             error(problem, 2)
         end
-        local value, result = send({ method = "DELETE", path = path, expect = answer.objectOrTrue }, given)
+        local value, result = send({ method = "DELETE", path = path, expect = answer.objectOrTrue, top = "{" }, given)
         return value, result
     end
 

@@ -90,6 +90,7 @@ static void bad_base_urls(void **state)
         {TEXT("https://"), "is not a URL"},
         {TEXT("https:///v1"), "is not a URL"}, /* libcurl would call the host v1 */
         {TEXT("https:/v1"), "is not a URL"},
+        {TEXT("https:/host%2541/http://v1"), "is not a URL"}, /* nor is it the slashes of another */
         {TEXT("https:v1"), "is not a URL"},
         {TEXT("api.kataven.ai/v1"), "is not a URL"},
         {TEXT("/v1"), "is not a URL"},

@@ -3,7 +3,8 @@
 #
 # Starts from the corpus in the repository and from what earlier runs have found; new inputs go to build/fuzz/corpus.
 # What makes a target fail is kept in build/fuzz/found. A target is a test, and one that did not run at all fails; the
-# last line is `N passed, N failed`. The Makefile calls it at the root of the repository.
+# last line is `N passed, N failed`. FUZZ_SEED has a run draw the same numbers as another. The Makefile calls it at the
+# root of the repository.
 set -u
 
 programs=$1 seconds=$2
@@ -36,7 +37,7 @@ for target in "$@"; do
 	[ ! -e "spec/fuzz/$target.lua" ] || leaks=0
 	echo "Fuzzing $target for $seconds s"
 	"$programs/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -detect_leaks=$leaks \
-		-print_final_stats=1 \
+		-print_final_stats=1 ${FUZZ_SEED:+-seed=$FUZZ_SEED} \
 		$([ ! -e "$dictionary" ] || echo "-dict=$dictionary") -artifact_prefix="$found/" \
 		"build/fuzz/corpus/$target" "spec/fuzz/corpus/$target" >"$log" 2>&1 </dev/null
 	code=$?

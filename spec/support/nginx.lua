@@ -8,8 +8,9 @@
 --   local answer = server:get "/list"
 --   server:stop()
 --
--- Its Lua finds what the spec's finds. It listens on loopback, keeps everything in a directory of its own, and is to be
--- started and stopped within lazy_setup and lazy_teardown, or with `nginx.with`.
+-- Its Lua finds what the spec's finds, unless it is given a `path` and a `cpath`. It listens on loopback, keeps
+-- everything in a directory of its own, and is to be started and stopped within lazy_setup and lazy_teardown, or with
+-- `nginx.with`.
 
 local files = require "spec.support.files"
 local requests = require "spec.support.requests"
@@ -35,20 +36,27 @@ local function first(paths, name)
     end
 end
 
+--- Why there can be no nginx at all, or nil.
+---@return string?
+function nginx.absent()
+    if not first(PROGRAMS) or not first(MODULES, "ngx_http_lua_module.so") then
+        return "there is no nginx with its Lua module"
+    end
+end
+
 --- Why there can be no nginx under this Lua, or nil: for `pending`.
 ---@return string?
 function nginx.missing()
     if not rawget(_G, "jit") then
         return "nginx's Lua is LuaJIT, so the core has to be LuaJIT's"
-    elseif not first(PROGRAMS) or not first(MODULES, "ngx_http_lua_module.so") then
-        return "there is no nginx with its Lua module"
     end
+    return nginx.absent()
 end
 
 local Server = {}
 Server.__index = Server
 
--- Beside them: `env` and `content`, the Lua of locations by their paths.
+-- Beside them: `env`, `content` (the Lua of locations by their paths), `path` and `cpath`.
 local DEFAULTS = {
     workers = 1,
     main = "", -- lines beside events and http
@@ -131,8 +139,8 @@ local function configuration(parts, port, directory)
         modules = first(MODULES, "ngx_http_lua_module.so"):gsub("/$", ""),
         env = envLines(parts.env),
         content = locations(parts.content),
-        path = absolute(package.path),
-        cpath = absolute(package.cpath),
+        path = absolute(parts.path or package.path),
+        cpath = absolute(parts.cpath or package.cpath),
     }
     for name, default in pairs(DEFAULTS) do
         values[name] = parts[name] or default
@@ -196,7 +204,7 @@ local function launch(write, prefix, environment)
     error("nginx did not start:\n" .. text, 3)
 end
 
-local PARTS = { env = true, content = true }
+local PARTS = { env = true, content = true, path = true, cpath = true }
 for name in pairs(DEFAULTS) do
     PARTS[name] = true
 end

@@ -99,7 +99,10 @@ end
 -- Without a status the request is answered as usual, `delay` seconds later. With `apply` it is carried out although it
 -- is answered with `status`.
 function hub:next(plan)
-    for _, fault in ipairs(plan[1] and plan or { plan }) do checkOptions("next", fault, PLAN) end
+    for _, fault in ipairs(plan[1] and plan or { plan }) do
+        checkOptions("next", fault, PLAN)
+        fault.delay = fault.delay or 0 -- dkjson takes a table with an `n` and nothing else for an array
+    end
     self:control("POST", "next", plan)
 end
 

@@ -8,7 +8,8 @@ program=$1 calls=$2
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
-TSAN_OPTIONS=exitcode=66:second_deadlock_stack=1:suppressions=spec/support/tsan.supp spec/support/with_hub.sh --limit-minute 0 --limit-hour 0 --limit-day 0 \
+# The suppression goes by the stack of an access that may be long past, hence the longest history.
+TSAN_OPTIONS=exitcode=66:second_deadlock_stack=1:history_size=7:suppressions=spec/support/tsan.supp spec/support/with_hub.sh --limit-minute 0 --limit-hour 0 --limit-day 0 \
 	--limit-in-flight 0 -- "$program" "$calls" >"$output" 2>&1
 code=$?
 cat "$output"

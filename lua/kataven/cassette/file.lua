@@ -78,19 +78,9 @@ local function fail(place, text, ...)
     error({ problem = (place and place .. ": " or "") .. text:format(...) }, 0)
 end
 
--- A value as a person who edits the file would call it.
-local function found(value)
-    if value == core.null then
-        return "null"
-    elseif type(value) == "table" then
-        return json.isArray(value) and "an array" or "an object"
-    end
-    return check.describe(value)
-end
-
 local function want(ok, place, wanted, value)
     if not ok then
-        fail(place, "expected %s, got %s", wanted, found(value))
+        fail(place, "expected %s, got %s", wanted, json.describe(value))
     end
     return value
 end
@@ -241,7 +231,8 @@ local function readDocument(document)
 
     -- First of all: another version may have other fields.
     if version and version ~= file.VERSION then
-        fail("version", "expected %d, the version that this kataven-lua reads, got %s", file.VERSION, found(version))
+        fail("version", "expected %d, the version that this kataven-lua reads, got %s", file.VERSION,
+            json.describe(version))
     end
     object(document, nil, { "interactions", "version" })
     want(version, "version", tostring(file.VERSION), version)
@@ -270,16 +261,6 @@ function file.request(interaction)
     return result
 end
 
--- The core's message with line and column in place of its byte, for people with
--- an editor. Columns count characters.
-local function inLines(text, message)
-    local problem, byte = message:match("^(.-),? at byte (%d+)$")
-    local before = text:sub(1, byte - 1)
-    local _, lines = before:gsub("\n", "")
-    local _, column = before:match("[^\n]*$"):gsub("[^\128-\191]", "")
-    return ("line %d, column %d: damaged JSON: %s"):format(lines + 1, column + 1, problem)
-end
-
 --- Takes a cassette's text apart and checks all of it.
 ---@param text string
 ---@return kataven.cassette.Interaction[]|nil
@@ -288,7 +269,7 @@ function file.parse(text)
     local document, message = json.decodeExact(text)
 
     if document == nil then
-        return nil, inLines(text, message)
+        return nil, json.inLines(text, message)
     end
 
     local ok, result = pcall(readDocument, document)

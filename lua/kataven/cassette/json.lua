@@ -5,6 +5,7 @@
 --- does. Here an empty list means something else than an empty object (a key with
 --- no allowed domain is blocked), so `decodeExact` tells them apart.
 
+local check = require "kataven.check"
 local core = require "kataven.core"
 
 local json = {}
@@ -76,6 +77,31 @@ function json.decodeExact(text)
     value = core.decode(fillEmptyArrays(text, '"' .. filler .. '"'), true)
     markEmptyArrays(value, ("\1"):rep(#filler / 6))
     return value
+end
+
+--- What is wrong with a text, as `decodeExact` says it, with line and column in
+--- place of its byte, for people with an editor. Columns count characters.
+---@param text string
+---@param message string
+---@return string
+function json.inLines(text, message)
+    local problem, byte = message:match("^(.-),? at byte (%d+)$")
+    local before = text:sub(1, byte - 1)
+    local _, lines = before:gsub("\n", "")
+    local _, column = before:match("[^\n]*$"):gsub("[^\128-\191]", "")
+    return ("line %d, column %d: damaged JSON: %s"):format(lines + 1, column + 1, problem)
+end
+
+--- A value as a person who edits a file would call it.
+---@param value any
+---@return string
+function json.describe(value)
+    if value == core.null then
+        return "null"
+    elseif type(value) == "table" then
+        return json.isArray(value) and "an array" or "an object"
+    end
+    return check.describe(value)
 end
 
 --- The one text that every writing of the same JSON value comes to: compact,

@@ -67,4 +67,14 @@ function advice.message(err, command)
     return add and message .. "; " .. add or message
 end
 
+--- The same as a line by itself: what failed, where, and what to do.
+---@param err kataven.Error
+---@param command string|nil the command's name
+---@return string
+function advice.line(err, command)
+    local where = err.method and ("%s %s: "):format(err.method, err.path) or ""
+    local line = ("%s: %s%s"):format(err.name, where, advice.message(err, command))
+    return (line:gsub(":?%s*\n%s*", "; ")) -- a CassetteError has several
+end
+
 return advice

@@ -129,6 +129,9 @@ function client.new(context)
     if not options then
         return nil, problem
     end
+    if not options.transport and (context.host.getenv "KATAVEN_CASSETTE" or "") == "" then
+        options.wait = context.wait -- a recording has a time of its own
+    end
     local ok, result = pcall(kataven.new, options)
     if not ok then
         return nil, client.inOurWords(result)

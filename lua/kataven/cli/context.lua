@@ -13,6 +13,7 @@ local text = require "kataven.cli.text"
 ---@field terminal boolean stdout is a terminal
 ---@field arguments kataven.cli.Arguments
 ---@field host kataven.cli.Host
+---@field wait? fun(seconds: number, fd?: integer) how the client waits, set before it is made; else it blocks
 ---@field doing string|nil what the call that is under way may have done, should it be interrupted: "create the key"
 ---@field private errorsAsJson boolean
 ---@field private line boolean there is a progress line on the terminal
@@ -208,11 +209,7 @@ function Context:fail(err, code)
         shown.message = message
         self:say(json.line { error = shown })
     else
-        local line = message
-        if ofClient then
-            line = ("%s: %s%s"):format(err.name, err.method and ("%s %s: "):format(err.method, err.path) or "", message)
-        end
-        line = text.plain((line:gsub(":?%s*\n%s*", "; "))) -- a CassetteError has several
+        local line = text.plain(ofClient and advice.line(err, self.arguments.command) or message)
         self:progress(nil)
         write(self.host.stderr, self:colour("red", "kataven:", "stderr") .. " " .. line .. "\n")
     end

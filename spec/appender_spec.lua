@@ -1,0 +1,185 @@
+-- core.appender: what it is told to keep is on the disk when it returns, and its owner's alone.
+
+local child = require "spec.support.child"
+local core = require "kataven.core"
+local files = require "spec.support.files"
+local shell = require "spec.support.shell"
+
+describe("core.appender", function()
+    local path
+
+    before_each(function()
+        path = os.tmpname()
+        os.remove(path)
+    end)
+
+    after_each(function()
+        os.remove(path)
+    end)
+
+    -- The permissions of a file, as ls shows them.
+    local function mode()
+        return shell.run("ls -l %s", path):match "^%S%S%S%S%S%S%S%S%S%S"
+    end
+
+    it("makes a file that is its owner's alone, whatever the umask", function()
+        local _, _, status = child.complete([[assert(require("kataven.core").appender(os.getenv "FILE"))]],
+            { FILE = path }, { "sh", "-c", 'umask 0; exec "$@"', "sh" })
+        assert.equal(0, status)
+        assert.equal("-rw-------", mode())
+    end)
+
+    it("adds to what is there", function()
+        local appender = assert(core.appender(path))
+        assert.is_true(appender:write "one\n")
+        assert.equal("one\n", files.read(path))
+        appender:close()
+        appender = assert(core.appender(path))
+        assert.is_true(appender:write "two\n")
+        appender:close()
+        assert.equal("one\ntwo\n", files.read(path))
+    end)
+
+    it("takes bytes as they are", function()
+        local appender = assert(core.appender(path))
+        assert.is_true(appender:write "a\0b\255")
+        appender:close()
+        assert.equal("a\0b\255", files.read(path))
+    end)
+
+    it("refuses a file that others may open", function()
+        files.write(path, "")
+        for _, wide in ipairs { "640", "604", "660" } do
+            shell.run("chmod %s %s", wide, path)
+            local appender, problem = core.appender(path)
+            assert.is_nil(appender)
+            assert.equal("others than its owner may open it; chmod 600 it", problem)
+        end
+        shell.run("chmod 600 %s", path)
+        assert(core.appender(path)):close()
+    end)
+
+    it("has a file to itself, until it is closed or collected", function()
+        local first = assert(core.appender(path))
+        assert.same({ nil, "another run is writing to it" }, { core.appender(path) })
+        first:close()
+        local second = assert(core.appender(path))
+        second:close()
+        second:close()
+        assert(core.appender(path))
+        collectgarbage()
+        collectgarbage()
+        assert(core.appender(path)):close()
+    end)
+
+    it("says what is wrong", function()
+        assert.same({ nil, "No such file or directory" }, { core.appender(path .. "/x") })
+        assert.same({ nil, "Is a directory" }, { core.appender "/" })
+        local appender = assert(core.appender(path))
+        appender:close()
+        assert.same({ nil, "it is closed" }, { appender:write "x" })
+        assert.has_error(function() core.appender({}) end)
+        assert.has_error(function() core.appender(path):write(nil) end)
+    end)
+
+    if shell.try "test -c /dev/full" == 0 then
+        it("says that a device is full", function()
+            local appender = assert(core.appender "/dev/full")
+            assert.same({ nil, "No space left on device" }, { appender:write "x" })
+            appender:close()
+        end)
+    end
+
+    it("says that nobody reads any more, and lives on", function()
+        local _, errors, status = child.complete([[
+            local appender = assert(require("kataven.core").appender "/dev/stdout")
+            local done, problem
+            repeat done, problem = appender:write(("x"):rep(100000)) until not done
+            io.stderr:write(problem)
+        ]], nil, { "sh", "-c", 'exec 3>&1; { env --default-signal=PIPE "$@"; echo "=$?" >&3; } | true', "sh" })
+        assert.equal("Broken pipe", errors)
+        assert.equal(0, status)
+    end)
+
+    it("writes to a pipe, but does not wait for one that nobody reads", function()
+        shell.run("mkfifo %s", path)
+        assert.same({ nil, "it is a pipe that nobody reads" }, { core.appender(path) })
+        local reader = io.popen("wc -c <" .. path)
+        local appender
+        repeat appender = core.appender(path) until appender
+        assert.is_true(appender:write(("x"):rep(200000)))
+        appender:close()
+        assert.equal(200000, reader:read "*n")
+        reader:close()
+    end)
+
+    it("is as it was before a write that did not fit, and the process lives on", function()
+        -- In blocks of 512 bytes, or of 1024 where sh is bash.
+        local output, errors, status = child.complete([[
+            local core = require "kataven.core"
+            local appender = assert(core.appender(os.getenv "FILE"))
+            assert(appender:write "first\n")
+            print(appender:write(("x"):rep(4096) .. "\n"))
+            print(appender:write "last\n")
+        ]], { FILE = path }, { "sh", "-c", 'ulimit -f 2; exec "$@"', "sh" })
+        assert.same({ "nil\tFile too large\ntrue\n", "", 0 }, { output, errors, status })
+        assert.equal("first\nlast\n", files.read(path))
+    end)
+end)
+
+describe("core.catchInterrupts", function()
+    -- Waits in the core after it has said so; the signal is to end the wait.
+    local WAITS = [[
+        local core = require "kataven.core"
+        core.catchInterrupts()
+        core.catchInterrupts()
+        print "ready"
+        io.stdout:flush()
+        while not core.interrupted() do
+            core.wait(30)
+        end
+        print(core.interrupted())
+        io.stdout:flush()
+        if os.getenv "RELEASE" then
+            core.releaseInterrupts()
+            print "released"
+            io.stdout:flush()
+            core.wait(30)
+        end
+    ]]
+
+    for name, number in pairs { INT = 2, TERM = 15, HUP = 1 } do
+        it("makes a question of SIG" .. name, function()
+            local script = child.start(WAITS, {})
+            finally(function() script:stop() end)
+            assert.equal("ready", script:line())
+            script:sleeps()
+            script:signal(name)
+            assert.equal(tostring(number), script:line())
+            local output, errors, status = script:wait()
+            assert.same({ "", "", 0 }, { output, errors, status })
+        end)
+    end
+
+    it("has them handled as before once it is released", function()
+        local script = child.start(WAITS, { environment = { RELEASE = "yes" } })
+        finally(function() script:stop() end)
+        script:line()
+        script:sleeps()
+        script:signal "TERM"
+        assert.same({ "15", "released" }, { script:line(), script:line() })
+        script:signal "TERM"
+        local _, _, status = script:wait()
+        assert.equal(128 + 15, status)
+    end)
+
+    it("lets a signal be that the process ignores", function()
+        local script = child.start(WAITS, { launcher = { "env", "--ignore-signal=HUP" } })
+        finally(function() script:stop() end)
+        script:line()
+        script:sleeps()
+        script:signal "HUP"
+        script:signal "INT"
+        assert.equal("2", script:line())
+    end)
+end)
