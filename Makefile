@@ -227,12 +227,13 @@ $(BUILD)/lua: spec/support/lua.c
 
 # And under valgrind, which sees what libcurl and Lua do as well. Left out, besides the above: what mostly searches
 # texts, for minutes (canary, cassette_secrets), what counts or closes descriptors, of which valgrind has its own, what
-# goes by the clock (faults; the sanitizers see those), what starts hundreds of processes (cli_apply_faults), and what
-# tests the specs' servers, the documents or busted's helper.
+# goes by the clock (faults, and workers beside Redis; the sanitizers see those), what starts hundreds of processes
+# (cli_apply_faults), and what tests the specs' servers, the documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
 OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_apply_faults cli_process \
-	cli_shells descriptors fault_ends faults hub man servers tcp_server testing_guide)
+	cli_shells descriptors fault_ends faults hub man redis_life redis_once redis_takeover redis_worker servers \
+	tcp_server testing_guide)
 
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
@@ -375,6 +376,8 @@ MAN_PAGE = $(SHARE)/man/man1/kataven.1
 BASH_COMPLETION = $(SHARE)/bash-completion/completions/kataven
 ZSH_COMPLETION = $(SHARE)/zsh/site-functions/_kataven
 FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/kataven.fish
+# For FUNCTION LOAD, where somebody has no use for the command.
+REDIS_FUNCTIONS = $(SHARE)/kataven/redis-functions.lua
 RUN_COMMAND = $(RUN_ENV) $(LUA_BIN) bin/kataven
 
 install: $(CORE)
@@ -388,6 +391,8 @@ install: $(CORE)
 	sed -e '1s|.*|#!$(LUA_PROGRAM)|' -e 's|@PREFIX@|$(PREFIX)|' bin/kataven >"$(COMMAND)"
 	chmod 755 "$(COMMAND)"
 	install -m 644 docs/man/kataven.1 "$(MAN_PAGE)"
+	install -d "$(SHARE)/kataven"
+	$(RUN_ENV) $(LUA_BIN) -e 'io.write(require("kataven.redis.functions").library())' >"$(REDIS_FUNCTIONS)"
 	@if $(RUN_COMMAND) --version >/dev/null; then \
 		install -d $(foreach file,BASH ZSH FISH,"$$(dirname "$($(file)_COMPLETION)")") && \
 		$(RUN_COMMAND) completion bash >"$(BASH_COMPLETION)" && \
@@ -408,7 +413,8 @@ install-static: $(STATIC)
 # The header is every Lua's, and goes with the last of the libraries. The command may be another Lua's.
 uninstall:
 	! head -n 1 "$(COMMAND)" 2>/dev/null | grep -qxF '#!$(LUA_PROGRAM)' || \
-		rm -f "$(COMMAND)" "$(MAN_PAGE)" "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"
+		rm -f "$(COMMAND)" "$(MAN_PAGE)" "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)" \
+			"$(REDIS_FUNCTIONS)"
 	rm -rf "$(LIB_DIR)/kataven" "$(LUA_DIR)/kataven"
 	rm -f "$(STATIC_DIR)/lib$(STATIC_NAME).a" "$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc"
 	ls "$(STATIC_DIR)"/libkataven-*.a >/dev/null 2>&1 || rm -f "$(INCLUDE_DIR)/kataven.h"

@@ -123,7 +123,7 @@ describe("the arguments of kataven", function()
                 end
             end
         end)
-        assert.equal(13, levels)
+        assert.equal(15, levels)
     end)
 
     it("give the version", function()

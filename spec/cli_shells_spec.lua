@@ -42,7 +42,7 @@ describe("kataven completion", function()
 
     -- The same for bash and fish: `complete(line)` gives the words that are offered, sorted.
     local function completes(complete)
-        assert.same({ "completion", "widget-keys" }, complete "kataven ")
+        assert.same({ "completion", "redis-functions", "redis-worker", "widget-keys" }, complete "kataven ")
         assert.same(WIDGET_KEYS, complete "kataven widget-keys ")
         assert.same({ "revoke" }, complete "kataven widget-keys re")
         assert.same({ "bash", "fish", "zsh" }, complete "kataven completion ")

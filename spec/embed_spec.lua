@@ -99,7 +99,7 @@ describe("a host with kataven linked in", function()
             end
             assert.equal("0\n", opened(([[
                 package.preload.busted = function() return { subscribe = function() end } end -- kataven.busted's
-                for _, library in ipairs { "cqueues", "copas", "luv" } do -- the hosts'
+                for _, library in ipairs { "cqueues", "copas", "luv", "socket", "redis" } do -- the hosts'
                     package.preload[library] = function() return {} end
                 end
                 local failures = 0

@@ -2,6 +2,7 @@
 
 local child = require "spec.support.child"
 local examples = require "spec.support.examples"
+local redis = require "spec.support.redis"
 local servers = require "spec.support.servers"
 
 describe("examples/", function()
@@ -96,5 +97,31 @@ describe("examples/", function()
         local left, longest = output:match "(%d+) calls are left; the longest frame spent ([%d.]+) ms"
         assert.equal("0", left)
         assert.is_true(tonumber(longest) < 150, output)
+    end)
+
+    it("redis.lua registers customers and mints their keys, in one transaction each", function()
+        local missing = redis.missing()
+        if missing then
+            return pending(missing)
+        end
+        local server = redis.start {}
+        local worker = redis.worker(server, hub)
+        finally(function()
+            worker:stop()
+            server:stop()
+            redis.forget()
+        end)
+        hub:next { n = 1, status = 400, body = "no such customer" }
+        local output, errors = child.run(("arg = { %s }\n%s"):format(
+            [["refused.example", "acme.com", "shop.example"]], examples.read "examples/redis.lua"),
+            { REDIS_URL = server.url })
+        assert.equal("", errors)
+        assert.matches("^refused%.example\tfailed: 400 no such customer\nacme%.com\tpk_live_[%w_]+\n"
+            .. "shop%.example\tpk_live_[%w_]+\n$", output)
+        assert.same({ ["acme.com"] = 1, ["shop.example"] = 1 }, hub:created())
+        assert.equal("acme.com", server:call("HGET", "{kataven}:customer:acme.com", "name"))
+        assert.is_string(server:call("HGET", "{kataven}:customer:acme.com", "widget_key"))
+        assert.is_nil((server:call("HGET", "{kataven}:customer:refused.example", "widget_key")))
+        assert.is_string(server:call("HGET", "{kataven}:customer:refused.example", "request"))
     end)
 end)

@@ -215,6 +215,7 @@ describe("packaging", function()
             "./bin/kataven",
             "./share/bash-completion/completions/kataven",
             "./share/fish/vendor_completions.d/kataven.fish",
+            "./share/kataven/redis-functions.lua",
             "./share/man/man1/kataven.1",
             "./share/zsh/site-functions/_kataven",
         }, others())
@@ -229,10 +230,13 @@ describe("packaging", function()
             assert.truthy(run("cat %s", root .. "/share/" .. path):find("widget-keys", 1, true))
         end
 
+        assert.equal(require "kataven.redis.functions".library(),
+            run("cat %s", root .. "/share/kataven/redis-functions.lua"))
+
         -- The command of another Lua stays.
         run("sed -i.bak '1s|.*|#!/usr/bin/other|' %s && rm %s.bak", root .. "/bin/kataven", root .. "/bin/kataven")
         build.make("uninstall" .. place, temporary)
-        assert.equal(5, #others())
+        assert.equal(6, #others())
     end)
 
     it("finds the modules of its prefix through a link, where it is not in a staging directory", function()

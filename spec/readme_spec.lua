@@ -5,6 +5,7 @@ local examplesOf = require "spec.support.examples"
 local files = require "spec.support.files"
 local json = require "dkjson"
 local options = require "kataven.options"
+local redis = require "spec.support.redis"
 local servers = require "spec.support.servers"
 local shell = require "spec.support.shell"
 
@@ -36,10 +37,22 @@ describe("README.md", function()
                 return pending "copas 1 is packaged for Lua 5.1 only, and needs epoll"
             end
             hub:reset()
-            local output, errors = child.run(example.text .. '\nio.write("ran to its end")\n', {
-                KATAVEN_BASE_URL = hub.url,
-                KATAVEN_API_KEY = hub.apiKey,
-            })
+            local environment = { KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey }
+            if example.text:find 'require "redis"' then
+                local missing = redis.missing()
+                if missing then
+                    return pending(missing)
+                end
+                local server = redis.start {}
+                local worker = redis.worker(server, hub)
+                environment.REDIS_URL = server.url
+                finally(function()
+                    worker:stop()
+                    server:stop()
+                    redis.forget()
+                end)
+            end
+            local output, errors = child.run(example.text .. '\nio.write("ran to its end")\n', environment)
             assert.equal("", errors)
             assert.truthy(output:find("ran to its end", 1, true))
         end)

@@ -87,7 +87,7 @@ local function run(self, given)
         return 0
     end
     self:settle(read)
-    return require("kataven.cli." .. read.command).run(self, read)
+    return require("kataven.cli." .. read.command:gsub("-", "_")).run(self, read)
 end
 
 --- Runs the command, and gives its exit code: 0 done, 1 the call failed, 2 wrong

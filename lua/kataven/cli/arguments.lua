@@ -3,13 +3,14 @@
 
 local argparse = require "argparse"
 local core = require "kataven.core"
+local redis = require "kataven.cli.redis"
 local version = require "kataven.version"
 
 local arguments = {}
 
 --- What the arguments came to.
 ---@class kataven.cli.Arguments
----@field command "list"|"create"|"update"|"revoke"|"delete"|"apply"|"snippet"|"completion"
+---@field command "list"|"create"|"update"|"revoke"|"delete"|"apply"|"snippet"|"completion"|"redis-worker"|"redis-functions"
 ---@field text? string to be printed in place of a command: the help, or the version
 ---@field json? boolean
 ---@field apiKeyFile? string
@@ -34,6 +35,7 @@ local arguments = {}
 ---@field keysOut? string apply
 ---@field publicKey? string snippet
 ---@field shell? "bash"|"zsh"|"fish" completion
+---@field redis? kataven.cli.RedisArguments redis-worker, redis-functions
 
 -- Shells, each with where a user's completions are.
 local SHELLS = {
@@ -201,6 +203,10 @@ function arguments.parser()
         :epilog("Examples:\n   kataven widget-keys list --live\n   kataven widget-keys update --help" .. ELSEWHERE)
     for _, name in ipairs(WIDGET_KEYS) do
         DEFINE[name](helped(group:command(name)))
+    end
+
+    for _, name in ipairs(redis.COMMANDS) do
+        redis.define[name](helped(root:command("redis-" .. name)), ELSEWHERE)
     end
 
     local completion = helped(root:command "completion"):description "Print what completes the command in a shell."

@@ -23,8 +23,10 @@ local NAMES = {
     { "^baseUrl", "--base-url (KATAVEN_BASE_URL)" },
 }
 
--- A problem that the module raised, in the command's words.
-local function inOurWords(problem)
+--- A problem that the module raised, in the command's words.
+---@param problem any
+---@return string
+function client.inOurWords(problem)
     problem = tostring(problem):gsub("^[^\n]-:%d+: ", "")
     for _, pair in ipairs(NAMES) do
         local anchored = pair[1]:sub(1, 1) == "^"
@@ -69,16 +71,16 @@ end
 local function cassetteOf(path)
     local ok, result = pcall(kataven.cassette.open, path, { mode = "replay" })
     if not ok then
-        return nil, inOurWords(result)
+        return nil, client.inOurWords(result)
     end
     return result
 end
 
---- Makes it; or gives nil and what is wrong, in one line.
+--- Its options; or nil and what is wrong, in one line.
 ---@param context kataven.cli.Context
----@return kataven.Client?
+---@return kataven.Options?
 ---@return string? problem
-function client.new(context)
+function client.options(context)
     local given = context.arguments
     local function env(name)
         local value = context.host.getenv(name)
@@ -115,12 +117,24 @@ function client.new(context)
     elseif not options.apiKey and not env "KATAVEN_CASSETTE" then
         return nil, "there is no API key: set KATAVEN_API_KEY, or give --api-key-file FILE"
     end
-    if not options.transport and (env "KATAVEN_CASSETTE" or "") == "" then
+    return options
+end
+
+--- Makes it; or gives nil and what is wrong, in one line.
+---@param context kataven.cli.Context
+---@return kataven.Client?
+---@return string? problem
+function client.new(context)
+    local options, problem = client.options(context)
+    if not options then
+        return nil, problem
+    end
+    if not options.transport and (context.host.getenv "KATAVEN_CASSETTE" or "") == "" then
         options.wait = context.wait -- a recording has a time of its own
     end
     local ok, result = pcall(kataven.new, options)
     if not ok then
-        return nil, inOurWords(result)
+        return nil, client.inOurWords(result)
     end
     return result
 end

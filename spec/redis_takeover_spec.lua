@@ -1,0 +1,121 @@
+-- What becomes of requests whose worker has died, or seems to have.
+
+local desks = require "spec.support.redis.desk"
+local json = require "dkjson"
+local redis = require "spec.support.redis"
+local socket = require "socket"
+
+local STREAM = "{kataven}"
+
+desks.describe("a worker that takes over", function(desk)
+    it("has no more marked than it may, when it takes over others as well", function()
+        desk:prepare()
+        local left, ids = {}, {}
+        for index = 1, 12 do
+            desk.hub:next { n = 1, delay = 0.05 }
+            left[index] = desk:queue("create", json.encode { name = "left" .. index })
+        end
+        desk:take("dead", left)
+        socket.sleep(0.2)
+        desk:start { concurrency = 3, lease = 0.2 }
+        for index = 1, 12 do
+            desk.hub:next { n = 1, delay = 0.05 }
+            ids[index] = desk:queue("create", json.encode { name = "new" .. index })
+        end
+        local most = 0
+        desk.untilTrue("all of them", function()
+            most = math.max(most, desk.server:call("HLEN", STREAM .. ":sent"))
+            return desk.server:call("XLEN", STREAM) == 0
+        end)
+        assert.is_true(most >= 1 and most <= 3, most)
+        assert.is_true(desk.hub:stats().mostInFlight <= 3)
+        for _, list in ipairs { left, ids } do
+            for _, id in ipairs(list) do
+                assert.is_true(desk:await(id).ok)
+            end
+        end
+    end)
+
+    it("takes over what a dead one left: what was not sent, and reads; and answers a write that was", function()
+        desk:prepare()
+        local unsent, sent = desk:queue("create", '{"name":"unsent"}'), desk:queue("create", '{"name":"sent"}')
+        local read = desk:queue "list"
+        desk:take("dead", { unsent, sent, read })
+        for id, kind in pairs { [sent] = "write", [read] = "read" } do
+            assert.equal("go", desk.server:call("FCALL", "kataven_worker_begin", 3, STREAM, STREAM .. ":sent",
+                STREAM .. ":metrics", "dead", id, "dead/1", kind, 5, "")[1])
+        end
+        local worker = desk:start { lease = 0.2 }
+        assert.is_true(desk:await(unsent).ok)
+        assert.is_true(desk:await(read).ok)
+        local reply = desk:await(sent)
+        assert.same({ "ConnectionError", true, "POST", "/api/v1/widget-keys" },
+            { reply.error.name, reply.error.maybeApplied, reply.error.method, reply.error.path })
+        assert.matches("it may have been carried out all the same", reply.error.message)
+        assert.same({ unsent = 1 }, desk.hub:created())
+        assert.equal(2, desk:metrics().retried)
+        assert.equal(0, desk.server:call("HLEN", STREAM .. ":sent"))
+        assert.matches("was taken over", desk:finish(worker))
+    end)
+
+    it("gives up what too many have died of, and says so", function()
+        desk:prepare()
+        local read, write = desk:queue "list", desk:queue("create", '{"name":"a"}')
+        desk:take("dead", { read, write })
+        for _, id in ipairs { read, write } do
+            desk.server:call("XCLAIM", STREAM, "kataven", "dead", 0, id, "RETRYCOUNT", 3)
+        end
+        desk:start { lease = 0.2, tries = 3 }
+        for _, id in ipairs { read, write } do
+            local reply = desk:await(id)
+            assert.same({ "WorkerError", false }, { reply.error.name, reply.error.maybeApplied })
+            assert.matches("given up after 3 tries", reply.error.message)
+        end
+        local dead = desk.server:call("XRANGE", STREAM .. ":dead", "-", "+")
+        assert.equal(2, #dead)
+        assert.equal("4", dead[1][2][6])
+        assert.equal(0, desk.hub:stats().total)
+    end)
+
+    it("keeps what it is at work on, for longer than a lease", function()
+        desk.hub:next { n = 1, delay = 1.5 }
+        desk:start { lease = 0.6 }
+        local id = desk:queue("create", '{"name":"slow"}')
+        desk.untilTrue("the request", function() return desk.hub:stats().creates == 1 end)
+        desk:start { lease = 0.6 }
+        assert.is_true(desk:await(id).ok)
+        assert.equal(1, desk.hub:stats().creates)
+    end)
+
+    it("stays silent when another answered while it was stopped, and sends nothing that is another's", function()
+        desk.hub:next { n = 1, delay = 0.5 }
+        local slow = desk:start { lease = 0.3 }
+        local id = desk:queue("create", '{"name":"slow"}')
+        desk.untilTrue("the request", function() return desk.hub:stats().creates == 1 end)
+        slow:signal "STOP"
+        local other = desk:start { lease = 0.3 }
+        local reply = desk:await(id)
+        assert.is_true(reply.error.maybeApplied)
+        slow:signal "CONT"
+        assert.matches("was answered by another worker meanwhile", desk:finish(slow))
+        desk:finish(other)
+        assert.equal(0, desk.server:call("EXISTS", STREAM .. ":reply:" .. id))
+        assert.same({ slow = 1 }, desk.hub:created())
+    end)
+
+    it("does not send again what a Redis has forgotten that lost its last seconds", function()
+        local forgetful = redis.start {}
+        finally(function() forgetful:stop() end)
+        assert(forgetful:call("FUNCTION", "LOAD", require "kataven.redis.functions".library()))
+        local id = assert(forgetful:call("FCALL", "kataven_create", 1, STREAM, '{"name":"once"}'))
+        forgetful:call "SAVE" -- it is there, and nobody has had it
+        local worker = redis.worker(forgetful, desk.hub, { lease = 0.5 })
+        desk:keep(worker)
+        assert.truthy(forgetful:call("BLPOP", STREAM .. ":reply:" .. id, 30)[2]:find '"ok":true')
+        forgetful:restart "KILL"
+        local answer = forgetful:call("BLPOP", STREAM .. ":reply:" .. id, 30)
+        assert.is_true(json.decode(answer[2]).error.maybeApplied)
+        assert.matches("sent before, which Redis has forgotten", desk:finish(worker))
+        assert.same({ once = 1 }, desk.hub:created())
+    end)
+end)
