@@ -4,20 +4,7 @@ local command = require "spec.support.command"
 local json = require "dkjson"
 local servers = require "spec.support.servers"
 
-local inside = command.inside
-
-local function joined(first, second)
-    local all = {}
-    for _, list in ipairs { first, second } do
-        for _, word in ipairs(list) do
-            all[#all + 1] = word
-        end
-    end
-    return all
-end
-
--- A terminal without colours.
-local PLAIN = { terminal = command.TERMINAL, environment = { NO_COLOR = "1" } }
+local inside, joined, PLAIN = command.inside, command.joined, command.PLAIN
 
 describe("kataven and a server that fails", function()
     local hub

@@ -7,21 +7,8 @@ local json = require "dkjson"
 local servers = require "spec.support.servers"
 local shell = require "spec.support.shell"
 
-local inside = command.inside
+local inside, joined, PLAIN = command.inside, command.joined, command.PLAIN
 local CASSETTE = "spec/cassettes/command.json"
-
-local function joined(first, second)
-    local all = {}
-    for _, list in ipairs { first, second } do
-        for _, word in ipairs(list) do
-            all[#all + 1] = word
-        end
-    end
-    return all
-end
-
--- A terminal without colours.
-local PLAIN = { terminal = command.TERMINAL, environment = { NO_COLOR = "1" } }
 
 describe("kataven", function()
     local temporary

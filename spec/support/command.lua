@@ -76,6 +76,22 @@ end
 
 --- All streams are a terminal.
 command.TERMINAL = { stdin = true, stdout = true, stderr = true }
+--- The options of a terminal without colours.
+command.PLAIN = { terminal = command.TERMINAL, environment = { NO_COLOR = "1" } }
+
+--- Two lists of words as one.
+---@param first string[]
+---@param second string[]
+---@return string[]
+function command.joined(first, second)
+    local all = {}
+    for _, list in ipairs { first, second } do
+        for _, word in ipairs(list) do
+            all[#all + 1] = word
+        end
+    end
+    return all
+end
 
 -- bin/kataven as a script that its arguments are part of. It is not told where it stands, so that it takes the modules
 -- that the specs run on.
