@@ -200,13 +200,15 @@ SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spec.lua)
 NGINX = $(wildcard spec/nginx_*spec.lua)
 FORKS = spec/fork_spec.lua
+# What kills processes by the hundred: no report comes of those.
+KILLS = spec/cli_apply_faults_spec.lua spec/redis_once_spec.lua
 # Where a spec's processes leave what was found, see run.sh.
 REPORTS = $(CURDIR)/$(BUILD)/reports
 
 sanitize: deps-check
 	@[ $(LUA) != luajit ] || { echo "make sanitize: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
 	@$(MAKE) --no-print-directory run-sanitized BUILD=$(BUILD)-sanitize CFLAGS="$(SANITIZED)" \
-		LUA_BIN="$(CURDIR)/$(BUILD)-sanitize/lua" SPECS="$(filter-out $(REBUILT) $(NGINX) $(FORKS),$(SPECS))"
+		LUA_BIN="$(CURDIR)/$(BUILD)-sanitize/lua" SPECS="$(filter-out $(REBUILT) $(NGINX) $(FORKS) $(KILLS),$(SPECS))"
 
 # The same with a collector that never rests, for what lives in the core and is used from Lua. Specs that count what the
 # collector has done, or take time, are not among them: each line of Lua takes some twenty times as long.
@@ -227,18 +229,18 @@ $(BUILD)/lua: spec/support/lua.c
 
 # And under valgrind, which sees what libcurl and Lua do as well. Left out, besides the above: what mostly searches
 # texts, for minutes (canary, cassette_secrets), what counts or closes descriptors, of which valgrind has its own, what
-# goes by the clock (faults, and workers beside Redis; the sanitizers see those), what starts hundreds of processes
-# (cli_apply_faults), and what tests the specs' servers, the documents or busted's helper.
+# goes by the clock (faults, and workers beside Redis; the sanitizers see those), what starts processes by the hundred
+# (cassette_default and most of the command's), and what tests the specs' servers, the documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
-OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_secrets cli_apply_faults cli_process \
-	cli_shells descriptors fault_ends faults hub man redis_life redis_once redis_takeover redis_worker servers \
-	tcp_server testing_guide)
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli_apply cli_apply_file \
+	cli_apply_terminal cli_commands cli_process cli_redis cli_shells descriptors examples fault_ends faults gcstress hub man \
+	redis_life redis_takeover redis_worker servers tcp_server testing_guide)
 
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
 	@SPEC_UNDER="$(VALGRIND)" SPEC_REPORTS="$(REPORTS)" SPEC_FLAGS=--exclude-tags=speed \
-		$(MAKE) --no-print-directory run-specs SPECS="$(filter-out $(REBUILT) $(NGINX) $(FORKS) $(OTHERS),$(SPECS))"
+		$(MAKE) --no-print-directory run-specs SPECS="$(filter-out $(REBUILT) $(NGINX) $(FORKS) $(KILLS) $(OTHERS),$(SPECS))"
 
 # Eight threads with a Lua each, under the thread sanitizer.
 TSAN_CALLS ?= 250

@@ -239,7 +239,7 @@ static bool drop_member(scan *s, const unsigned char *p)
 static void note_number(scan *s, const char *open, int depth)
 {
     kat_json_info *info = s->info;
-    const char *name = (const char *)s->member + 1;
+    const char *name;
     unsigned i;
     size_t len;
 
@@ -248,6 +248,7 @@ static void note_number(scan *s, const char *open, int depth)
         info->scattered = true;
         return;
     }
+    name = (const char *)s->member + 1;
     len = (size_t)(s->named - s->member) - 2;
     for (i = 0; i < info->name_count; i++)
         if (info->names[i].len == len && memcmp(info->names[i].text, name, len) == 0)
