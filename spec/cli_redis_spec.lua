@@ -88,7 +88,9 @@ describe("kataven", function()
         finally(function() refusing:stop() end)
         for url, wanted in pairs {
             [("redis://:nonsense@127.0.0.1:%d"):format(server.port)] = "WRONGPASS",
-            ["redis://:nonsense@127.0.0.1:" .. refusing.port] = "connection refused",
+            ["redis://:nonsense@127.0.0.1:" .. refusing.port] =
+                ("no connection to redis://127.0.0.1:%d: connection refused; set REDIS_URL to where Redis is\n"):format(
+                    refusing.port),
             ["redis://:nonsense@x:y"] = "REDIS_URL cannot be read: its port must be a number",
         } do
             local out, err, code = command.run({ "redis-functions", "--load" }, { REDIS_URL = url })

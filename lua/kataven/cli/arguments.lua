@@ -98,7 +98,7 @@ local function globals(parser)
     flag(parser, "--json", "json", "Write JSON on a terminal too, and errors as JSON.")
     option(parser, "--api-key-file", "FILE", "apiKeyFile",
         "Read the API key from this file, or from standard input (-). Without it, KATAVEN_API_KEY has the key.")
-    option(parser, "--account", "ID", "account", "The account, for a key that does not name it (KATAVEN_ACCOUNT_ID).")
+    option(parser, "--account", "ID", "account", "The account, which a JSON Web Token needs (KATAVEN_ACCOUNT_ID).")
     option(parser, "--base-url", "URL", "baseUrl", "The Hub (KATAVEN_BASE_URL, else https://api.kataven.ai/v1).")
     option(parser, "--timeout", "SECONDS", "timeout", "For each attempt; 30.")
         :convert(seconds)
@@ -192,9 +192,9 @@ function arguments.parser()
         :description "The widget keys of a Kataven account, from a shell."
         :epilog("Examples:\n   export KATAVEN_API_KEY=sk_live_...\n   kataven widget-keys list\n"
             .. "   kataven widget-keys create --help\n"
-            .. "   kataven --cassette demo.json --json widget-keys list\n\n"
-            .. "Ends with 0 when it is done, 1 when a call failed, 2 for wrong usage, 3 when apply --dry-run found\n"
-            .. "changes. All of it: man kataven.")
+            .. "   kataven --json widget-keys list > keys.json\n\n"
+            .. "Ends with 0 when it is done, 1 when a call failed, 2 for wrong usage, and\n"
+            .. "3 when apply --dry-run found changes. All of it: man kataven.")
         :command_target "group"
     globals(root)
 

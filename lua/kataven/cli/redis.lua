@@ -69,10 +69,10 @@ function redis.define.worker(parser, elsewhere)
     parser:description("Carry out the requests that scripts in Redis have queued. Redis is found by REDIS_URL.\n"
         .. "SIGTERM and Ctrl-C end it once what is in flight is finished.")
     option(parser, "--stream", "NAME", "stream", "The stream that it takes requests from; {kataven}.")
-    option(parser, "--concurrency", "N", "concurrency", "Requests in flight at once; 20.", whole)
+    option(parser, "--concurrency", "N", "concurrency", "Requests in flight at once; 20, and 500 at most.", whole)
     option(parser, "--lease", "SECONDS", "lease",
-        "After so long another worker takes over what one has not kept, since it has ended; 30.", number)
-    option(parser, "--tries", "N", "tries", "After so many what cannot be carried out goes to the dead letters; 5.",
+        "Seconds without a sign of life until other workers take over what one had; 30.", number)
+    option(parser, "--tries", "N", "tries", "How often a request is taken up before it goes to the dead letters; 5.",
         whole)
     option(parser, "--reply-expiry", "SECONDS", "replyExpiry", "How long a reply waits for its caller; 300.", whole)
     option(parser, "--grace", "SECONDS", "grace", "How long it may take to finish when it is to end; 60.", number)
@@ -81,7 +81,7 @@ function redis.define.worker(parser, elsewhere)
         "A Lua module that is a function of a reply's text, and gives what is kept in Redis in its place.")
     shared(parser)
     parser:epilog("Examples:\n   REDIS_URL=redis://127.0.0.1:6379 kataven redis-worker\n"
-        .. "   REDIS_URL=rediss://worker:...@redis.example:6380 kataven redis-worker --concurrency 10" .. elsewhere)
+        .. "   REDIS_URL=rediss://worker@redis.example kataven redis-worker" .. elsewhere)
 end
 
 function redis.define.functions(parser, elsewhere)
@@ -113,7 +113,7 @@ end
 ---@param problem string
 ---@return string
 function redis.inOurWords(problem)
-    return (problem:gsub("^[^\n]-:%d+: ", ""):gsub("^url cannot", "REDIS_URL cannot")
+    return (problem:gsub("^[^\n]-%.lua:%d+: ", ""):gsub("^url cannot", "REDIS_URL cannot")
         :gsub("^(%l+) is empty", "--%1 is empty"))
 end
 

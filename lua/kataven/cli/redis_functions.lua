@@ -23,7 +23,9 @@ function redisFunctions.run(context, arguments)
     local where
     where, problem = load(redis.options(context))
     if not where then
-        return context:fail(redis.inOurWords(problem))
+        problem = redis.inOurWords(problem)
+        return context:fail { name = "RedisError",
+            message = problem:find "REDIS_URL" and problem or problem .. "; set REDIS_URL to where Redis is" }
     end
     context:say(("The functions are loaded into %s."):format(where))
     return 0

@@ -29,7 +29,7 @@ return function(given)
             local _, why = one:call("FUNCTION", "LOAD", "REPLACE", functions.library { max = o.max })
             done, problem = why == nil, why and why.message
         elseif refused then
-            problem = refused.message
+            problem = problem or refused.message
         end
         one:close()
     end)
