@@ -272,6 +272,14 @@ describe("kataven widget-keys apply", function()
         end)
     end)
 
+    it("shows an answer without a key's text whole where it is kept nowhere else", function()
+        hub:next { { n = 1 }, { status = 201, headers = { ["content-type"] = "application/json" },
+            body = '{"id":"wk_1","name":"a","secret":"lk_1","big":1e999}' } }
+        local errors, output = refused(1, { wanted { { name = "a" } } })
+        assert.truthy(errors:find("what there was is in the output", 1, true), errors)
+        assert.same({ id = "wk_1", name = "a", secret = "lk_1" }, json.decode(output).done[1].row)
+    end)
+
     describe("refuses, before any call,", function()
         local before
 
