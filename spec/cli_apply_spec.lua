@@ -322,6 +322,8 @@ kataven: %s: 3 problems
         it("a file for keys that cannot be opened, that others may read, or that is another's", function()
             wanted { { name = "a" } }
             assert.equal("kataven: --keys-out /: Is a directory\n", (refused(2, { file, "--keys-out", "/" })))
+            assert.equal("kataven: --keys-out names a file, and - is none: leave it out to have the keys in the "
+                .. "output\n", (refused(2, { wanted { { name = "a" } }, "--keys-out", "-" })))
             assert.equal("kataven: --keys-out names the file of the wanted keys: name another\n",
                 (refused(2, { file, "--keys-out", file })))
             files.write(out, "x\n")

@@ -72,6 +72,9 @@ bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top);
  * set. No signal ends the process. Does not raise. */
 bool lkat_write(int fd, const char *text, size_t len, bool sync);
 
+/* fsync(), which a signal does not end. Or false, with errno set. Does not raise. */
+bool lkat_fsync(int fd);
+
 /* Each adds its functions to the table on top. */
 void lkat_open_box(lua_State *L);
 void lkat_open_json(lua_State *L);   /* decode; needs lua-cjson */

@@ -220,6 +220,8 @@ end
 function apply.run(self, arguments)
     if arguments.keysOut == arguments.file then
         return self:misused(words.SAME_FILE)
+    elseif arguments.keysOut == "-" then
+        return self:misused(words.NO_STDOUT)
     elseif arguments.prune and not arguments.yes and not arguments.dryRun and not self:canAsk() then
         return self:misused(words.CANNOT_ASK)
     end

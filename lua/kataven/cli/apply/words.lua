@@ -10,6 +10,7 @@ words.COLOURS = { ["+"] = "green", ["~"] = "yellow", ["-"] = "red" }
 words.CANNOT_ASK = "--prune revokes what the file does not name, and there is no terminal to ask on: look with "
     .. "--prune --dry-run, then give --yes"
 words.SAME_FILE = "--keys-out names the file of the wanted keys: name another"
+words.NO_STDOUT = "--keys-out names a file, and - is none: leave it out to have the keys in the output"
 words.DECLINED = "nothing was changed"
 
 local AGAIN = "apply again: it goes on from there"
