@@ -76,7 +76,7 @@ static bool sync_directory(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    bool done = true;
+    bool done;
     int fd, problem;
 
     if (!directory)

@@ -67,6 +67,8 @@ function keys.withoutText(key)
         for name, member in pairs(value) do
             if SENT[name] or type(member) ~= "string" or not secret[member] then
                 copy[name] = type(member) == "table" and not SENT[name] and copied(member) or member
+            elseif type(name) == "number" then
+                copy[name] = "..." -- a list with a gap is none
             end
         end
         return core.isArray(value) and core.array(copy) or copy
