@@ -272,6 +272,15 @@ describe("kataven widget-keys apply", function()
         end)
     end)
 
+    it("changes nothing where the server's ids are no strings", function()
+        local before = hub:stats().creates
+        hub:next { status = 200, headers = { ["content-type"] = "application/json" }, body = '[{"id":7,"name":"a"}]' }
+        local errors = refused(1, { wanted { { name = "a" }, { name = "b" } } })
+        assert.matches("^kataven: the server's list has a widget key whose id is no string %(entry 1: a number %(7%)%)",
+            errors)
+        assert.equal(before, hub:stats().creates)
+    end)
+
     it("shows an answer without a key's text whole where it is kept nowhere else", function()
         hub:next { { n = 1 }, { status = 201, headers = { ["content-type"] = "application/json" },
             body = '{"id":"wk_1","name":"a","secret":"lk_1","big":1e999}' } }

@@ -318,6 +318,12 @@ describe("bin/kataven", function()
             { command.inside({ "widget-keys", "list" }, { environment = { KATAVEN_API_KEY = "sk_live_a_1" } }) })
     end)
 
+    it("says it in a line where its streams cannot be guarded", function()
+        assert.same({ "", "kataven: cannot open /dev/null\n", 1 }, { after [[
+            require("kataven.core").guardStreams = function() error("cannot open /dev/null", 0) end
+        ]] })
+    end)
+
     it("leaves the state open at its end, which a second Ctrl-C could break", function()
         local out, _, code = after [[
             local exit = os.exit
