@@ -86,7 +86,7 @@ void lkat_open_append(lua_State *L); /* appender */
 void lkat_open_interrupt(lua_State *L);
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
-void lkat_open_streams(lua_State *L); /* isTerminal, columns, othersMayRead, guardStreams */
+void lkat_open_streams(lua_State *L); /* of the standard streams */
 void lkat_open_turn(lua_State *L);
 void lkat_open_signals(lua_State *L); /* signals */
 
