@@ -1,6 +1,7 @@
 -- core.appender: what it is told to keep is on the disk when it returns, and its owner's alone.
 
 local child = require "spec.support.child"
+local compiled = require "spec.support.compiled"
 local core = require "kataven.core"
 local files = require "spec.support.files"
 local shell = require "spec.support.shell"
@@ -59,6 +60,31 @@ describe("core.appender", function()
         assert(core.appender(path)):close()
     end)
 
+    if shell.run "id -u" == "0\n" then -- nobody else can open such a file
+        it("refuses a file of another user's", function()
+            files.write(path, "")
+            shell.run("chmod 600 %s", path)
+            shell.run("chown 65534 %s", path)
+            assert.same({ nil, "it belongs to another user; name a file of your own" }, { core.appender(path) })
+        end)
+    end
+
+    if files.read "/proc/self/stat" then
+        it("closes at once what it refuses", function()
+            files.write(path, "")
+            shell.run("chmod 640 %s", path)
+            local output, errors, status = child.complete([[
+                collectgarbage "stop"
+                for _ = 1, 3 do
+                    assert(not require("kataven.core").appender(os.getenv "FILE"))
+                end
+                local pid = io.open "/proc/self/stat":read "*l":match "^%d+"
+                print((io.popen("ls -l /proc/" .. pid .. "/fd"):read "*a":find(os.getenv "FILE", 1, true)))
+            ]], { FILE = path })
+            assert.same({ "nil\n", "", 0 }, { output, errors, status })
+        end)
+    end
+
     it("has a file to itself, until it is closed or collected", function()
         local first = assert(core.appender(path))
         assert.same({ nil, "another run is writing to it" }, { core.appender(path) })
@@ -83,10 +109,45 @@ describe("core.appender", function()
     end)
 
     if shell.try "test -c /dev/full" == 0 then
-        it("says that a device is full", function()
-            local appender = assert(core.appender "/dev/full")
-            assert.same({ nil, "No space left on device" }, { appender:write "x" })
-            appender:close()
+        it("refuses devices that are no terminal, since most keep nothing", function()
+            for _, device in ipairs { "/dev/null", "/dev/full" } do
+                assert.same({ nil, "it is a device, which may keep nothing; name a file" }, { core.appender(device) })
+            end
+        end)
+    end
+
+    if files.read "/proc/self/stat" then
+        describe("brings to the disk, a signal or not,", function()
+            local shim
+
+            lazy_setup(function()
+                shim = compiled.build("full_disk", "-shared")
+            end)
+
+            lazy_teardown(function()
+                os.remove(shim)
+            end)
+
+            -- What the first sync of a file or a directory says, which a signal ends.
+            local function synced(what)
+                local output, errors, status = child.complete([[
+                    local appender = assert(require("kataven.core").appender(os.getenv "FILE"))
+                    print(appender:write "x")
+                ]], { FILE = path, LD_PRELOAD = shim, FAULT_FILE = what, FAULT_HOW = "interrupt" })
+                assert.same({ "true\n", 0 }, { output, status })
+                return errors
+            end
+
+            it("what is written", function()
+                assert.equal("interrupted", synced(path))
+                assert.equal("x", files.read(path))
+            end)
+
+            it("the name of a new file", function()
+                local directory = path:match "^(.+)/"
+                assert.equal("interrupted", synced(directory))
+                assert.equal("", synced(directory))
+            end)
         end)
     end
 

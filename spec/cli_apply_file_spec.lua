@@ -18,6 +18,22 @@ describe("the file of apply", function()
         assert.same({}, file.parse '{"widget_keys":[]}')
     end)
 
+    it("is told of a hundred of its problems, and of how many more there are", function()
+        local fields = {}
+        for index = 1, 20000 do
+            fields[index] = '"a":1'
+        end
+        local path = os.tmpname()
+        finally(function() os.remove(path) end)
+        files.write(path, '{"widget_keys":[{"name":"a",\n' .. table.concat(fields, ",\n") .. "}]}")
+        local list, problem, details = file.read(path)
+        assert.is_nil(list)
+        assert.equal(path .. ": 20000 problems", problem)
+        assert.equal('line 3: the field "a" stands twice in one object', details[2])
+        assert.equal('line 100: the field "a" stands twice in one object', details[99])
+        assert.same({ 101, "and 19900 more" }, { #details, details[101] })
+    end)
+
     it("tells null from what is absent, and an empty list", function()
         local list = file.parse '{"widget_keys":[{"name":"a","agent_id":null,"domain_allowlist":[]},{"name":"b"}]}'
         assert.equal(core.null, list[1].agent_id)

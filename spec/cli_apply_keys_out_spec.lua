@@ -59,8 +59,20 @@ describe("the file of --keys-out", function()
     it("keeps a plaintext whatever else the server sent", function()
         local out = assert(keysOut.open(path))
         assert.is_true(out:created("a", { id = "wk_1", n = math.huge }, "pk_live_x_1"))
+        assert.is_true(out:created("b", { id = "wk_2", ["\255"] = "caf\233" }, "pk_live_x_2"))
+        local deep = {}
+        for _ = 1, 127 do
+            deep = { deep }
+        end
+        assert.is_true(out:created("c", { id = "wk_3", deep = deep }, "pk_live_x_3"))
+        assert.is_true(out:notCreated("d", "502 caf\233"))
         out:close()
-        assert.same({ { created = "a", id = "wk_1", key = "pk_live_x_1" } }, lines())
+        local kept = lines()
+        assert.same({ created = "a", id = "wk_1", key = "pk_live_x_1", row = { id = "wk_1" } }, kept[1])
+        assert.same({ created = "b", id = "wk_2", key = "pk_live_x_2",
+            row = { id = "wk_2", ["\239\191\189"] = "caf\239\191\189" } }, kept[2])
+        assert.same({ "c", "pk_live_x_3" }, { kept[3].created, kept[3].key })
+        assert.same({ not_created = "d", why = "502 caf\239\191\189" }, kept[4])
     end)
 
     it("tells the next run of creates that nothing was heard of", function()

@@ -272,6 +272,23 @@ describe("kataven widget-keys apply", function()
         end)
     end)
 
+    it("changes nothing where the server's ids are no strings", function()
+        local before = hub:stats().creates
+        hub:next { status = 200, headers = { ["content-type"] = "application/json" }, body = '[{"id":7,"name":"a"}]' }
+        local errors = refused(1, { wanted { { name = "a" }, { name = "b" } } })
+        assert.matches("^kataven: the server's list has a widget key whose id is no string %(entry 1: a number %(7%)%)",
+            errors)
+        assert.equal(before, hub:stats().creates)
+    end)
+
+    it("shows an answer without a key's text whole where it is kept nowhere else", function()
+        hub:next { { n = 1 }, { status = 201, headers = { ["content-type"] = "application/json" },
+            body = '{"id":"wk_1","name":"a","secret":"lk_1","big":1e999}' } }
+        local errors, output = refused(1, { wanted { { name = "a" } } })
+        assert.truthy(errors:find("what there was is in the output", 1, true), errors)
+        assert.same({ id = "wk_1", name = "a", secret = "lk_1" }, json.decode(output).done[1].row)
+    end)
+
     describe("refuses, before any call,", function()
         local before
 
@@ -314,6 +331,8 @@ kataven: %s: 3 problems
         it("a file for keys that cannot be opened, that others may read, or that is another's", function()
             wanted { { name = "a" } }
             assert.equal("kataven: --keys-out /: Is a directory\n", (refused(2, { file, "--keys-out", "/" })))
+            assert.equal("kataven: --keys-out names a file, and - is none: leave it out to have the keys in the "
+                .. "output\n", (refused(2, { wanted { { name = "a" } }, "--keys-out", "-" })))
             assert.equal("kataven: --keys-out names the file of the wanted keys: name another\n",
                 (refused(2, { file, "--keys-out", file })))
             files.write(out, "x\n")

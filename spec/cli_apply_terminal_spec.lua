@@ -4,7 +4,9 @@ local apply = require "spec.support.apply"
 local command = require "spec.support.command"
 local files = require "spec.support.files"
 local json = require "dkjson"
+local report = require "kataven.cli.apply.report"
 local servers = require "spec.support.servers"
+local said = require "kataven.cli.apply.words"
 
 local CASSETTE = "spec/cassettes/apply.json"
 local ACME, SHOP, FORMER, SAME = {
@@ -25,6 +27,43 @@ local PLAN = [[
     agent_id: agent_1 -> (none)
 - revoke former (wk_2)
 ]]
+
+describe("what apply says of", function()
+    -- What a terminal shows of a key that was made, with a file of created keys or none.
+    local function shown(row, keysOut, whole)
+        local written = ""
+        local printed = report.new { json = false, keysOut = keysOut, write = function(text)
+            written = written .. text
+            return true
+        end }
+        printed:done({ action = "create", name = "x" }, row, nil, whole)
+        return written
+    end
+
+    it("a key whose answer held no text of it: all of the answer, unless it is kept", function()
+        local row = { id = "1", name = "x", secret = "lk_1\255" }
+        local all = "created x (1), whose text is not in the answer:\n"
+            .. '{"id":"1","name":"x","secret":"lk_1\239\191\189"}\n'
+        assert.equal(all, shown(row))
+        assert.equal(all, shown(row, "minted.jsonl", true))
+        assert.equal("created x (1), its key is in minted.jsonl\n", shown(row, "minted.jsonl"))
+        assert.equal("created x (7)\n", shown({ id = 7, key = "pk_live_x_1" }))
+    end)
+
+    it("a create whose answer was lost, where several keys have its name", function()
+        local err = { name = "ServerError", message = "502", maybeApplied = true, is = function() return false end }
+        local function advised(there)
+            return said.troubles({
+                failed = { { change = { action = "create", name = "x" }, err = err, there = there } }, remaining = {},
+            })[2]
+        end
+        assert.equal("  There is one of that name now: wk_1. Its text cannot be had any more: revoke it (kataven "
+            .. "widget-keys revoke wk_1), and apply again", advised { { id = "wk_1", created_at = "2026-11-24" } })
+        assert.equal("  There are 2 of that name now: wk_1 (created 2026-11-24), wk_2. At most one of them is new: "
+            .. "find out by when it was created, and revoke it (kataven widget-keys revoke ID), and apply again. Its "
+            .. "text cannot be had any more", advised { { id = "wk_1", created_at = "2026-11-24" }, { id = "wk_2" } })
+    end)
+end)
 
 describe("apply on recorded answers", function()
     local file

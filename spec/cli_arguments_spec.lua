@@ -126,6 +126,11 @@ describe("the arguments of kataven", function()
         assert.equal(15, levels)
     end)
 
+    it("tell in the help that a cassette may be recorded", function()
+        local out = command.inside { "--help" }:gsub("%s+", " ")
+        assert.truthy(out:find("and send nothing, unless KATAVEN_CASSETTE_MODE is record.", 1, true), out)
+    end)
+
     it("give the version", function()
         local out, err, code = command.inside { "--version" }
 

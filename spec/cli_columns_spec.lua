@@ -34,6 +34,21 @@ describe("kataven.cli.columns", function()
         assert.equal("<bold>ID</>  <bold>NAME</>  <bold>DOMAINS</>\n1   <green>a</>     x\n2   bcd   y\n", painted)
     end)
 
+    it("measures each cell a few times, however many there are", function()
+        local text = require "kataven.cli.text"
+        local rows, measured, width = {}, 0, text.width
+        for index = 1, 300 do
+            rows[index] = { id = "1", name = "a", domains = "x" }
+        end
+        finally(function() text.width = width end)
+        text.width = function(what)
+            measured = measured + 1
+            return width(what)
+        end
+        columns.table(GIVEN, rows, plain, nil)
+        assert.is_true(measured <= 4 * 3 * 301, measured)
+    end)
+
     it("cuts the last column first", function()
         assert.equal(
             "ID    NAME         DOMAINS\n"

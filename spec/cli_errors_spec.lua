@@ -91,6 +91,27 @@ describe("kataven and a server that fails", function()
         assert.is_nil(err:match "\n.")
     end)
 
+    it("is no mistake of the command's where the server's text is no UTF-8, or a number beyond all bounds", function()
+        local _, err, code = run({ "create", "a", "--json" }, { n = 1, status = 502, body = "caf\233" })
+        assert.equal(1, code)
+        local shown = json.decode(err).error
+        assert.equal("ServerError", shown.name)
+        assert.is_true(shown.maybeApplied)
+        assert.matches("^502 caf\239\191\189; it may exist all the same", shown.message)
+
+        local answer = { n = 1, status = 201, headers = { ["Content-Type"] = "application/json" },
+            body = '{"id":"wk_1","name":"a","key":"pk_live_a_1","big":1e999,"list":[-1e999]}' }
+        for _, options in ipairs { {}, { terminal = command.TERMINAL } } do
+            local out
+            out, _, code = run({ "create", "a" }, answer, options)
+            assert.equal(0, code)
+            assert.truthy(out:find("pk_live_a_1", 1, true))
+        end
+        local _, problem, wrong = inside { "--json", "\255" }
+        assert.equal(2, wrong)
+        assert.equal("UsageError", json.decode(problem).error.name)
+    end)
+
     it("waits no longer than it was told", function()
         local _, err, code = run({ "list", "--timeout", "0.1" }, { n = 1, delay = 20 })
         assert.equal(1, code)

@@ -41,6 +41,14 @@ describe("kataven.cli.keys", function()
             assert.is_nil((find("wk.1", { "wk_12", "acme" })))
         end)
 
+        it("takes no list whose keys no call can be made for", function()
+            local id, err = find("a", { "wk_1", "b" }, { 7, "a" })
+            assert.is_nil(id)
+            assert.equal("ResponseError", err.name)
+            assert.equal("the server's list has a widget key whose id is no string (entry 2: a number (7)), so it "
+                .. "cannot be told which is meant; nothing was changed. Check --base-url", err.message)
+        end)
+
         it("gives the list's error", function()
             local failed = { name = "ServerError" }
             local key, err = keys.find({ client = { widgetKeys = { list = function()
@@ -54,6 +62,31 @@ describe("kataven.cli.keys", function()
     it("finds a key's text by what it looks like", function()
         assert.equal("pk_live_a_1", keys.plaintext { id = "wk", name = "pk", anything = "pk_live_a_1" })
         assert.is_nil(keys.plaintext { id = "wk", name = "my pk_live_a_1", last8 = "12345678" })
+        assert.equal("pk_live_a_1", keys.plaintext { id = "wk", widget_key = { inner = { key = "pk_live_a_1" } } })
+    end)
+
+    it("takes nothing for a key's text that the caller chose, or that only begins like one", function()
+        assert.is_nil(keys.plaintext { name = "pk_live_x", agent_id = "pk_live_y", domain_allowlist = { "pk_live_z" } })
+        for _, field in ipairs { "name", "agent_id" } do
+            assert.equal("pk_live_a_1", keys.plaintext { [field] = "pk_live_x", value = "pk_live_a_1" })
+        end
+        assert.equal("pk_live_a_1", keys.plaintext { prefix = "pk_live_", value = "pk_live_a_1" })
+    end)
+
+    it("tells a key's text from others that look like one, or takes none", function()
+        assert.equal("pk_live_a_1", keys.plaintext { prefix = "pk_live_a", key = "pk_live_a_1", z = "pk_live_b" })
+        local row = { short = "pk_live_a", text = "pk_live_a_00012345678", last8 = "12345678" }
+        assert.equal(row.text, keys.plaintext(row))
+        assert.is_nil(keys.plaintext { a = "pk_live_a", b = "pk_live_b", last8 = "12345678" })
+    end)
+
+    it("hides a key's text, and nothing else", function()
+        assert.same({ id = "wk", name = "pk_live_x", prefix = "pk_live_a", inner = { n = 1 } }, keys.withoutText {
+            id = "wk", name = "pk_live_x", prefix = "pk_live_a", key = "pk_live_a_1",
+            inner = { n = 1, it = "pk_live_a_1" },
+        })
+        assert.same({ list = { "a", "...", "b" } }, keys.withoutText { list = { "a", "pk_live_a_1", "b" } })
+        assert.same({ name = "pk_live_x" }, keys.withoutText { name = "pk_live_x", a = "pk_live_a", b = "pk_live_b" })
     end)
 
     describe("in tables", function()
@@ -88,6 +121,21 @@ describe("kataven.cli.keys", function()
             local text = keys.table(context(20), { ROWS[1], ROWS[3] }, ROWS)
             assert.matches("\n11111111%-222  a ", text)
             assert.matches("\n44444444      c ", text)
+        end)
+
+        it("stand short ids in time that grows as their number does", function()
+            local rows = {}
+            for index = 1, 600 do
+                rows[index] = { id = ("%08d-0000"):format(index % 200) .. index, name = "n" .. index }
+            end
+            local compared, sub, narrow = 0, string.sub, context(20)
+            finally(function() string.sub = sub end) -- luacheck: ignore 122
+            string.sub = function(...) -- luacheck: ignore 122
+                compared = compared + 1
+                return sub(...)
+            end
+            keys.table(narrow, rows, rows)
+            assert.is_true(compared < 100 * #rows, compared)
         end)
 
         it("stands whatever a server sends", function()

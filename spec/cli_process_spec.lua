@@ -212,10 +212,17 @@ describe("bin/kataven", function()
             saved(err)
         end)
 
-        it("gives a minted key's text on stderr: stdout closed", function()
-            local _, err, code = command.redirected(CREATE, ">&-", environment)
-            assert.equal(1, code)
-            saved(err)
+        it("mints no key where stdout is closed, and stderr may be too", function()
+            if os.getenv "SPEC_UNDER" then
+                return pending "valgrind's own report would take the number of a closed stdout"
+            end
+            local out, err, code = command.redirected(CREATE, ">&-", environment)
+            assert.same({ "", 2 }, { out, code })
+            assert.equal("kataven: stdout is closed, and the key's text, shown this once, would be lost: no key was "
+                .. "made\n", err)
+            out, err, code = command.redirected(CREATE, ">&- 2>&-", environment)
+            assert.same({ "", "", 2 }, { out, err, code })
+            assert.equal(0, hub:stats().creates)
         end)
 
         it("fails a list on a full disk", function()
@@ -287,6 +294,59 @@ describe("bin/kataven", function()
             assert.equal("InterruptedError", json.decode(err).error.name)
             assert.equal(130, code)
         end)
+    end)
+
+    -- Runs bin/kataven after some code.
+    local function after(code)
+        return child.complete(code .. '\narg = { [0] = "kataven", "--nonsense" }\ndofile "bin/kataven"')
+    end
+
+    it("ends with 130 where Ctrl-C comes while it starts", function()
+        for _, code in ipairs {
+            [[package.preload["kataven.cli"] = function() error "interrupted!" end]],
+            [[require("kataven.cli").main = function() error "interrupted!" end]],
+        } do
+            assert.same({ "", "kataven: interrupted\n", 130 }, { after(code) })
+        end
+        local kataven = require "kataven"
+        local new = kataven.new
+        finally(function() kataven.new = new end)
+        kataven.new = function()
+            error("interrupted!", 0)
+        end
+        assert.same({ "", "kataven: interrupted\n", 130 },
+            { command.inside({ "widget-keys", "list" }, { environment = { KATAVEN_API_KEY = "sk_live_a_1" } }) })
+    end)
+
+    it("says it in a line where its streams cannot be guarded", function()
+        assert.same({ "", "kataven: cannot open /dev/null\n", 1 }, { after [[
+            require("kataven.core").guardStreams = function() error("cannot open /dev/null", 0) end
+        ]] })
+    end)
+
+    it("leaves the state open at its end, which a second Ctrl-C could break", function()
+        local out, _, code = after [[
+            local exit = os.exit
+            os.exit = function(code, close)
+                print(code, close)
+                exit(code)
+            end
+        ]]
+        assert.same({ "2\tnil\n", 2 }, { out, code })
+    end)
+
+    it("says in a line what it could not load", function()
+        local HINT = "; run make in its directory, or make install (a link from elsewhere finds only what is "
+            .. "installed)\n"
+        local out, err, code = after [[package.loaded["kataven.cli"] = nil; package.path = "./none/?.lua"]]
+        assert.same({ "", 1 }, { out, code })
+        assert.matches("^kataven: cannot load its modules for Lua%S* [%w.-]+: module 'kataven.cli' not found; ", err)
+        assert.equal(HINT, err:sub(-#HINT))
+        out, err, code = after [[package.preload["kataven.core"] = function()
+            error("error loading module 'kataven.core' from file 'core.so':\n\tundefined symbol", 0)
+        end]]
+        assert.same({ "", 1 }, { out, code })
+        assert.truthy(err:find("module 'kataven.core' from file 'core.so': undefined symbol" .. HINT, 1, true), err)
     end)
 
     it("finds the checkout that it stands in", function()

@@ -15,6 +15,7 @@ describe("kataven.cli.text", function()
             ["\239\187\191bom"] = "\\uFEFFbom",
             ["caf\233"] = "caf\\xE9",
             ["\226\130"] = "\\xE2\\x82", -- cut in half
+            ["\248\255x"] = "\\xF8\\xFFx", -- no beginning of any
             ["\128\191x"] = "\\x80\\xBFx",
         } do
             it(("makes %q of %q"):format(shown, given), function()

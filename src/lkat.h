@@ -72,6 +72,9 @@ bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top);
  * set. No signal ends the process. Does not raise. */
 bool lkat_write(int fd, const char *text, size_t len, bool sync);
 
+/* fsync(), which a signal does not end. Or false, with errno set. Does not raise. */
+bool lkat_fsync(int fd);
+
 /* Each adds its functions to the table on top. */
 void lkat_open_box(lua_State *L);
 void lkat_open_json(lua_State *L);   /* decode; needs lua-cjson */
@@ -83,7 +86,7 @@ void lkat_open_append(lua_State *L); /* appender */
 void lkat_open_interrupt(lua_State *L);
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
-void lkat_open_streams(lua_State *L); /* isTerminal, columns, othersMayRead, guardStreams */
+void lkat_open_streams(lua_State *L); /* of the standard streams */
 void lkat_open_turn(lua_State *L);
 void lkat_open_signals(lua_State *L); /* signals */
 

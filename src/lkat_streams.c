@@ -55,13 +55,20 @@ static int guard_streams(lua_State *L)
     return 0;
 }
 
+/* isWritable(fd) -> whether it was opened for writing */
+static int is_writable(lua_State *L)
+{
+    int flags = fcntl((int)luaL_checkinteger(L, 1), F_GETFL);
+
+    lua_pushboolean(L, flags >= 0 && (flags & O_ACCMODE) != O_RDONLY);
+    return 1;
+}
+
 void lkat_open_streams(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"isTerminal", is_terminal},
-                                         {"columns", columns},
-                                         {"othersMayRead", others_may_read},
-                                         {"guardStreams", guard_streams},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"isTerminal", is_terminal},        {"isWritable", is_writable},     {"columns", columns},
+        {"othersMayRead", others_may_read}, {"guardStreams", guard_streams}, {NULL, NULL}};
 
     lkat_setfuncs(L, functions);
 }

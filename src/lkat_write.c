@@ -30,6 +30,16 @@ static bool write_all(int fd, const char *text, size_t len)
     return true;
 }
 
+bool lkat_fsync(int fd)
+{
+    int result;
+
+    do
+        result = fsync(fd);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
 /* A limit on a file's size, and a pipe that nobody reads, each end the process
  * by a signal; held back, they become an errno like any other. */
 bool lkat_write(int fd, const char *text, size_t len, bool sync)
@@ -46,7 +56,7 @@ bool lkat_write(int fd, const char *text, size_t len, bool sync)
         if (sigismember(&pending, DEADLY[i]) != 1)
             sigaddset(&mine, DEADLY[i]); /* one that was there before is not ours to take */
     held = pthread_sigmask(SIG_BLOCK, &mine, &before) == 0;
-    done = write_all(fd, text, len) && (!sync || fsync(fd) == 0);
+    done = write_all(fd, text, len) && (!sync || lkat_fsync(fd));
     problem = errno;
     for (i = 0; i < 2 && held; i++) {
         sigset_t one;

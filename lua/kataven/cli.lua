@@ -15,6 +15,7 @@ local cli = {}
 ---@field stderr file*
 ---@field getenv fun(name: string): string?
 ---@field isTerminal fun(stream: "stdin"|"stdout"|"stderr"): boolean
+---@field isWritable fun(stream: "stdout"|"stderr"): boolean it was opened for writing
 ---@field columns fun(stream: "stdout"|"stderr"): integer? the width of the terminal that it is
 ---@field awaitInput fun() waits for a line on stdin, which Ctrl-C ends
 ---@field clock fun(): integer seconds since 1970
@@ -23,7 +24,6 @@ local DESCRIPTORS = { stdin = 0, stdout = 1, stderr = 2 }
 
 ---@return kataven.cli.Host
 local function realHost()
-    core.guardStreams()
     return {
         stdin = io.stdin,
         stdout = io.stdout,
@@ -31,6 +31,9 @@ local function realHost()
         getenv = os.getenv,
         isTerminal = function(stream)
             return core.isTerminal(DESCRIPTORS[stream])
+        end,
+        isWritable = function(stream)
+            return core.isWritable(DESCRIPTORS[stream])
         end,
         columns = function(stream)
             return core.columns(DESCRIPTORS[stream])
@@ -98,6 +101,12 @@ end
 function cli.main(given, host)
     local self = context.new(host or realHost(), given)
     local ok, result = xpcall(function()
+        if not host then
+            local guarded, problem = pcall(core.guardStreams)
+            if not guarded then
+                return self:fail { name = "OutputError", message = tostring(problem) }
+            end
+        end
         return run(self, given)
     end, context.ending)
     self:close()

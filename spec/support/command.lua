@@ -63,6 +63,9 @@ function command.inside(arguments, options)
         isTerminal = function(stream)
             return terminal[stream] or false
         end,
+        isWritable = function()
+            return true
+        end,
         columns = function()
             return options.columns
         end,

@@ -1,7 +1,8 @@
 /* To be preloaded: lets the writes to one file go wrong. FAULT_FILE is its path,
  * FAULT_AT says which of its writes, from 1, and FAULT_HOW what happens there:
  * "full" (half of it fits, and nothing more), "sync" (it cannot be brought to
- * the disk) or "kill" (the process ends after half of it). */
+ * the disk) or "kill" (the process ends after half of it). "interrupt" has a
+ * signal end the first fsync of it, and says so on stderr. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -64,9 +65,16 @@ ssize_t write(int fd, const void *data, size_t len)
 int fsync(int fd)
 {
     static int (*real)(int);
+    static bool interrupted;
 
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "fsync");
+    if (how("interrupt") && is_ours(fd) && !interrupted) {
+        interrupted = true;
+        fputs("interrupted", stderr);
+        errno = EINTR;
+        return -1;
+    }
     if (broken && how("sync") && is_ours(fd)) {
         errno = EIO;
         return -1;

@@ -6,6 +6,7 @@ local core = require "kataven.core"
 local diff = require "kataven.cli.apply.diff"
 local file = require "kataven.cli.apply.file"
 local kataven = require "kataven"
+local keys = require "kataven.cli.keys"
 local keysOut = require "kataven.cli.apply.keys_out"
 local report = require "kataven.cli.apply.report"
 local words = require "kataven.cli.apply.words"
@@ -91,7 +92,7 @@ local function jobOf(self, printed, out, cancel)
             -- At once, and to wherever it can go.
             self:say(words.unkept(unkept, out and out.path))
             if out then
-                printed:done(unkept.change, unkept.row, unkept.plaintext)
+                printed:done(unkept.change, unkept.row, unkept.plaintext, true)
             end
         end,
     }
@@ -181,7 +182,7 @@ end
 
 local function run(self, arguments, wanted, out)
     local cancel = listen(self) -- before the client is made
-    local rows, err = self.client.widgetKeys.list()
+    local rows, err = keys.list(self)
     if not rows then
         return self:fail(err)
     end
@@ -219,6 +220,8 @@ end
 function apply.run(self, arguments)
     if arguments.keysOut == arguments.file then
         return self:misused(words.SAME_FILE)
+    elseif arguments.keysOut == "-" then
+        return self:misused(words.NO_STDOUT)
     elseif arguments.prune and not arguments.yes and not arguments.dryRun and not self:canAsk() then
         return self:misused(words.CANNOT_ASK)
     end

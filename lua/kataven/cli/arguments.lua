@@ -104,7 +104,8 @@ local function globals(parser)
         :convert(seconds)
     flag(parser, "--no-retry", "noRetry", "Try each call once.")
     flag(parser, "-v --verbose", "verbose", "Say on stderr what goes over the wire, without secrets.")
-    option(parser, "--cassette", "FILE", "cassette", "Play recorded answers from this file, and send nothing.")
+    option(parser, "--cassette", "FILE", "cassette", "Play recorded answers from this file, and send nothing, "
+        .. "unless KATAVEN_CASSETTE_MODE is record.")
     flag(parser, "--version", "version", "Show the version, and end."):action(ending(versionLine()))
 end
 

@@ -68,12 +68,15 @@ local function readKey(context, path)
     return key
 end
 
-local function cassetteOf(path)
-    local ok, result = pcall(kataven.cassette.open, path, { mode = "replay" })
-    if not ok then
-        return nil, client.inOurWords(result)
+-- What a call gives; or nil and what is wrong with its options. Ctrl-C is neither.
+local function tried(call, ...)
+    local ok, result = pcall(call, ...)
+    if ok then
+        return result
+    elseif type(result) == "string" and result:find "interrupted!$" then
+        error(result, 0)
     end
-    return result
+    return nil, client.inOurWords(result)
 end
 
 --- Its options; or nil and what is wrong, in one line.
@@ -102,7 +105,7 @@ function client.options(context)
         end
     end
     if given.cassette then
-        options.transport, problem = cassetteOf(given.cassette)
+        options.transport, problem = tried(kataven.cassette.open, given.cassette, { mode = "replay" })
         if problem then
             return nil, problem
         end
@@ -132,11 +135,7 @@ function client.new(context)
     if not options.transport and (context.host.getenv "KATAVEN_CASSETTE" or "") == "" then
         options.wait = context.wait -- a recording has a time of its own
     end
-    local ok, result = pcall(kataven.new, options)
-    if not ok then
-        return nil, client.inOurWords(result)
-    end
-    return result
+    return tried(kataven.new, options)
 end
 
 return client

@@ -13,16 +13,22 @@ local GAP = "  "
 ---@field least? integer how narrow it may get, in places; never cut without it
 ---@field short? fun(row: any): string what a row's cell may be where it is too wide
 
+local function widest(cells)
+    local width = 0
+    for _, cell in ipairs(cells) do
+        width = math.max(width, text.width(cell.text))
+    end
+    return width
+end
+
 -- The cells of a column, their widths known, from the title on.
 local function read(column, rows)
-    local cells, widest = { { text = column.title, colour = "bold" } }, text.width(column.title)
+    local cells = { { text = column.title, colour = "bold" } }
     for index, row in ipairs(rows) do
         local shown, colour = column.cell(row)
-        shown = text.plain(shown)
-        cells[index + 1] = { text = shown, colour = colour }
-        widest = math.max(widest, text.width(shown))
+        cells[index + 1] = { text = text.plain(shown), colour = colour }
     end
-    return { cells = cells, width = widest }
+    return { cells = cells, width = widest(cells) }
 end
 
 -- Cuts a column by what is too much; gives what is left of that.
@@ -67,15 +73,15 @@ function columns.table(given, rows, paint, most)
         excess = narrow(given[index], made[index], excess)
     end
 
-    local lines = {}
+    local lines, widths = {}, {}
+    for index, column in ipairs(made) do
+        widths[index] = widest(column.cells)
+    end
     for line = 1, #rows + 1 do
         local parts = {}
         for index, column in ipairs(made) do
-            local cell, widest = column.cells[line], 0
-            for _, other in ipairs(column.cells) do
-                widest = math.max(widest, text.width(other.text))
-            end
-            local pad = index < #made and (" "):rep(widest - text.width(cell.text)) or ""
+            local cell = column.cells[line]
+            local pad = index < #made and (" "):rep(widths[index] - text.width(cell.text)) or ""
             parts[index] = (cell.colour and paint(cell.colour, cell.text) or cell.text) .. pad
         end
         lines[line] = table.concat(parts, GAP):gsub("%s+$", "") .. "\n"

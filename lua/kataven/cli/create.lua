@@ -22,6 +22,9 @@ end
 ---@param arguments kataven.cli.Arguments
 ---@return integer
 function create.run(context, arguments)
+    if not context.host.isWritable "stdout" then
+        return context:misused("stdout is closed, and the key's text, shown this once, would be lost: no key was made")
+    end
     local client = context.client
     local input = { name = arguments.name, agent_id = arguments.agent }
     if arguments.domains[1] then

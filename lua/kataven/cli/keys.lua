@@ -1,7 +1,9 @@
 --- A widget key as the command shows it, and as it is found.
 
+local check = require "kataven.check"
 local columns = require "kataven.cli.columns"
 local core = require "kataven.core"
+local json = require "kataven.cli.json"
 local text = require "kataven.cli.text"
 local time = require "kataven.cli.time"
 
@@ -11,15 +13,67 @@ local keys = {}
 local PUBLISHED = { "id", "name", "domain_allowlist", "agent_id", "created_at", "disabled_at" }
 local TITLES = { domain_allowlist = "domains", agent_id = "agent", created_at = "created", disabled_at = "disabled" }
 
---- The text of a key in an answer (pk_live_...), whatever its field is called.
+-- What the caller chose: it may look like a key's text, and is none.
+local SENT = { name = true, agent_id = true, domain_allowlist = true }
+
+-- All that looks like a key's text, at any depth: a list, and as a set.
+local function textsOf(value, found)
+    for name, member in pairs(value) do
+        if type(member) == "table" and not SENT[name] then
+            textsOf(member, found)
+        elseif type(member) == "string" and not SENT[name] and member:find "^pk_live_." and not found[member] then
+            found[#found + 1], found[member] = member, true
+        end
+    end
+    return found
+end
+
+local function chosen(key, found)
+    if #found == 1 then
+        return found[1]
+    elseif type(key.key) == "string" and found[key.key] then
+        return key.key
+    end
+    local match
+    for _, one in ipairs(found) do
+        if type(key.last8) == "string" and #key.last8 == 8 and one:sub(-8) == key.last8 then
+            if match then
+                return nil
+            end
+            match = one
+        end
+    end
+    return match
+end
+
+--- The text of a key in an answer (pk_live_...), whatever its field is called. Of
+--- several it is the one in the field `key`, else the one that ends in `last8`; nil where
+--- that cannot be told either.
 ---@param key kataven.WidgetKey
 ---@return string?
 function keys.plaintext(key)
-    for _, value in pairs(key) do
-        if type(value) == "string" and value:find "^pk_live_" then
-            return value
+    return chosen(key, textsOf(key, {}))
+end
+
+--- A copy of an answer without the key's text, or without all that may be it.
+---@param key kataven.WidgetKey
+---@return table
+function keys.withoutText(key)
+    local found = textsOf(key, {})
+    local one = chosen(key, found)
+    local secret = one and { [one] = true } or found
+    local function copied(value)
+        local copy = {}
+        for name, member in pairs(value) do
+            if SENT[name] or type(member) ~= "string" or not secret[member] then
+                copy[name] = type(member) == "table" and not SENT[name] and copied(member) or member
+            elseif type(name) == "number" then
+                copy[name] = "..." -- a list with a gap is none
+            end
         end
+        return core.isArray(value) and core.array(copy) or copy
     end
+    return copied(key)
 end
 
 --- Whether it may load nowhere, since its allowlist is empty.
@@ -36,7 +90,7 @@ local function value(of)
     end
     for index, item in pairs(of) do
         if type(index) ~= "number" or type(item) ~= "string" then
-            return (core.encode(of))
+            return json.line(of)
         end
     end
     return table.concat(of, ", ")
@@ -51,23 +105,33 @@ local function state(key, now)
     return "live", "green"
 end
 
+local function common(a, b)
+    local size = 0
+    while size < #a and a:byte(size + 1) == b:byte(size + 1) do
+        size = size + 1
+    end
+    return size
+end
+
 -- The shortest beginning of each id that no other has, of 8 characters or more, for
 -- terminals where the whole ids find no room.
 local function shortIds(all)
-    local function beginsOther(id, start)
-        for _, key in ipairs(all) do
-            if key.id ~= id and tostring(key.id):sub(1, #start) == start then
-                return true
-            end
-        end
+    local ids, seen = {}, {}
+    for _, key in ipairs(all) do
+        local id = tostring(key.id)
+        ids[#ids + 1] = not seen[id] and id or nil
+        seen[id] = true
+    end
+    table.sort(ids) -- those that begin alike are neighbours
+    local sizes, before = {}, 0
+    for index, id in ipairs(ids) do
+        local after = ids[index + 1] and common(id, ids[index + 1]) or 0
+        sizes[id] = math.max(8, before + 1, after + 1)
+        before = after
     end
     return function(key)
         local id = tostring(key.id)
-        local size = 8
-        while size < #id and beginsOther(key.id, id:sub(1, size)) do
-            size = size + 1
-        end
-        return id:sub(1, size)
+        return id:sub(1, sizes[id])
     end
 end
 
@@ -197,6 +261,25 @@ local function ambiguous(given, found)
     }
 end
 
+--- The account's keys, each with an id that calls can be made with.
+---@param context kataven.cli.Context
+---@return kataven.WidgetKey[]?
+---@return table? err for Context:fail
+function keys.list(context)
+    local all, err = context.client.widgetKeys.list()
+    for index, key in ipairs(all or {}) do
+        if type(key.id) ~= "string" then
+            return nil, {
+                name = "ResponseError",
+                message = ("the server's list has a widget key whose id is no string (entry %d: %s), so it cannot be "
+                    .. "told which is meant; nothing was changed. Check --base-url"):format(
+                    index, check.describe(key.id)),
+            }
+        end
+    end
+    return all, err
+end
+
 --- The one key that is meant by an id, by the beginning of an id that no other has, or
 --- by a name that no other has. A whole id comes before all else. It takes a list call:
 --- neither the form of an id nor whether a name is unique can be known without.
@@ -205,7 +288,7 @@ end
 ---@return kataven.WidgetKey?
 ---@return table? err for Context:fail
 function keys.find(context, given)
-    local all, err = context.client.widgetKeys.list()
+    local all, err = keys.list(context)
     if not all then
         return nil, err
     end

@@ -1,10 +1,12 @@
 --- Text as a terminal may have it: without characters that it would obey, and as wide
 --- as it looks.
 
+local core = require "kataven.core"
+
 local text = {}
 
 -- A UTF-8 character, a byte that is part of none among them.
-local CHARACTER = "[%z\1-\127\192-\247]?[\128-\191]*"
+local CHARACTER = "[%z\1-\127\192-\255]?[\128-\191]*"
 
 -- The code point of a character that is whole and well formed, else nil.
 local function codePoint(character)
@@ -74,6 +76,18 @@ function text.plain(what)
         elseif within(OBEYED, code) then
             return code < 0x100 and ("\\x%02X"):format(code) or ("\\u%04X"):format(code)
         end
+    end)
+end
+
+--- A text as UTF-8: what is none becomes U+FFFD.
+---@param what string
+---@return string
+function text.utf8(what)
+    if not what:find "[\128-\255]" or core.encode(what) then
+        return what
+    end
+    return each(what, function(character)
+        return not core.encode(character) and "\239\191\189" or nil
     end)
 end
 

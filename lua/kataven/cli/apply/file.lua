@@ -15,6 +15,9 @@ local file = {}
 --- The largest file that is read, in bytes.
 file.LARGEST = 16 * 1024 * 1024
 
+-- How many problems are told one by one.
+local MOST = 100
+
 local LIST = "widget_keys"
 local SHAPE = '{ "widget_keys": [ { "name": "acme.com", ... } ] }'
 
@@ -50,15 +53,21 @@ local function read(path, stdin)
     return text
 end
 
-local function lineAt(text, at)
-    local _, lines = text:sub(1, at):gsub("\n", "")
-    return lines + 1
+-- Tells the line of a place in a text, and of later ones after it.
+local function lineCounter(text)
+    local line, counted = 1, 0
+    return function(at)
+        local _, more = text:sub(counted + 1, at):gsub("\n", "")
+        line, counted = line + more, at
+        return line
+    end
 end
 
 -- Names that stand twice in one object: the decoder would take the last one, and
 -- a reviewer may have read the first. The text is known to be good JSON.
 local function repeated(text)
     local problems, open, at = {}, {}, 1
+    local lineAt = lineCounter(text)
     while true do
         at = text:find('["{}%[%],]', at)
         if not at then
@@ -75,7 +84,7 @@ local function repeated(text)
                 local name = core.decode(text:sub(start, at))
                 if inner.names[name] then
                     problems[#problems + 1] = ("line %d: the field %s stands twice in one object"):format(
-                        lineAt(text, start), check.name(name))
+                        lineAt(start), check.name(name))
                 end
                 inner.names[name], inner.wantsName = true, false
             end
@@ -156,7 +165,14 @@ function file.read(path, stdin)
     if #problems == 1 then
         return nil, ("%s: %s"):format(from, problems[1])
     end
-    return nil, ("%s: %d problems"):format(from, #problems), problems
+    local count = #problems
+    if count > MOST then
+        for index = count, MOST + 1, -1 do
+            problems[index] = nil
+        end
+        problems[MOST + 1] = ("and %d more"):format(count - MOST)
+    end
+    return nil, ("%s: %d problems"):format(from, count), problems
 end
 
 return file

@@ -130,12 +130,7 @@ end
 
 local function add(self, line)
     line.time = os.date "!%Y-%m-%dT%H:%M:%SZ"
-    local fits, text = pcall(json.line, line)
-    if not fits then
-        line.row = nil -- a number beyond a double, say; the plaintext is what counts
-        text = json.line(line)
-    end
-    local done, problem = self.appender:write((self.torn and "\n" or "") .. text .. "\n")
+    local done, problem = self.appender:write((self.torn and "\n" or "") .. json.line(line) .. "\n")
     if done then
         self.torn = false
         return true

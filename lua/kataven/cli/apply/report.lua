@@ -6,6 +6,7 @@ local advice = require "kataven.cli.advice"
 local core = require "kataven.core"
 local diff = require "kataven.cli.apply.diff"
 local json = require "kataven.cli.json"
+local keys = require "kataven.cli.keys"
 
 ---@class kataven.cli.Report
 ---@field write fun(text: string): true?, string? all of it at once, or why not
@@ -20,17 +21,6 @@ local report = {}
 local show = diff.show
 local DONE = { create = "created", update = "updated", revoke = "revoked" }
 local MARKS = { create = "+", update = "~", revoke = "-" }
-
--- A row without the plaintext of a key that was just made.
-local function hidden(row)
-    local copy = {}
-    for field, value in pairs(row) do
-        if type(value) ~= "string" or not value:find "^pk_live_" then
-            copy[field] = value
-        end
-    end
-    return copy
-end
 
 local function errorOf(err)
     return {
@@ -120,29 +110,38 @@ function Report:ready()
     return put(self, self.json and "    " or "")
 end
 
+-- What follows a change in its line, and the line after it.
+local function tail(self, change, row, plaintext, shown)
+    if change.action ~= "create" then
+        return "", ""
+    elseif plaintext then
+        return "  " .. show(plaintext), ""
+    elseif shown and not keys.plaintext(row) then
+        return ", whose text is not in the answer:", json.line(row) .. "\n" -- somebody may make it out there
+    end
+    return self.keysOut and not shown and ", its key is in " .. show(self.keysOut) or "", ""
+end
+
 --- Prints a change that was made.
 ---@param change kataven.Change
 ---@param row kataven.WidgetKey
 ---@param plaintext? string shown only where given
+---@param whole? boolean the row is nowhere else
 ---@return true?
 ---@return string? problem
-function Report:done(change, row, plaintext)
+function Report:done(change, row, plaintext, whole)
+    local shown = whole or not self.keysOut
     if self.json then
         local entry = short(change)
-        entry.id, entry.key, entry.row = row.id or entry.id, plaintext, plaintext and row or hidden(row)
-        local fits, text = pcall(json.line, entry)
-        if not fits then -- a number beyond a double, say; the plaintext is what counts
-            entry.row = nil
-            text = json.line(entry)
-        end
-        text = (self.indented and "" or "    ") .. (self.entries > 0 and "," or "") .. text .. "\n"
+        entry.id, entry.key = row.id or entry.id, plaintext
+        entry.row = (plaintext or shown and change.action == "create") and row or keys.withoutText(row)
+        local text = (self.indented and "" or "    ") .. (self.entries > 0 and "," or "") .. json.line(entry) .. "\n"
         self.entries, self.indented = self.entries + 1, false
         return put(self, text)
     end
-    local where = plaintext and "  " .. show(plaintext)
-        or change.action == "create" and self.keysOut and ", its key is in " .. show(self.keysOut) or ""
+    local where, after = tail(self, change, row, plaintext, shown)
     return put(self, coloured(self, MARKS[change.action], ("%s %s (%s)%s"):format(DONE[change.action],
-        show(change.name), show(row.id or change.id), where)) .. "\n")
+        show(change.name), show(tostring(row.id or change.id)), where)) .. "\n" .. after)
 end
 
 --- Prints the end.

@@ -10,6 +10,7 @@ words.COLOURS = { ["+"] = "green", ["~"] = "yellow", ["-"] = "red" }
 words.CANNOT_ASK = "--prune revokes what the file does not name, and there is no terminal to ask on: look with "
     .. "--prune --dry-run, then give --yes"
 words.SAME_FILE = "--keys-out names the file of the wanted keys: name another"
+words.NO_STDOUT = "--keys-out names a file, and - is none: leave it out to have the keys in the output"
 words.DECLINED = "nothing was changed"
 
 local AGAIN = "apply again: it goes on from there"
@@ -84,7 +85,12 @@ local function lostCreate(failure)
     end
     local found = {}
     for index, row in ipairs(failure.there) do
-        found[index] = row.id
+        found[index] = tostring(row.id) .. (failure.there[2] and row.created_at ~= nil
+            and (" (created %s)"):format(tostring(row.created_at)) or "")
+    end
+    if found[2] then
+        return ("There are %d of that name now: %s. At most one of them is new: find out by when it was created, and "
+            .. "%s. Its text cannot be had any more"):format(#found, table.concat(found, ", "), revoke "ID")
     end
     return ("There is one of that name now: %s. Its text cannot be had any more: %s"):format(
         table.concat(found, ", "), revoke(found[1]))
