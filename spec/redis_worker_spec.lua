@@ -72,6 +72,23 @@ desks.describe("the worker beside Redis", function(desk)
         assert.equal(0, desk.server:call("XPENDING", STREAM, "kataven")[1])
     end)
 
+    it("answers where somebody's own key has the reply's name, and where nothing can be counted", function()
+        desk:start { replyExpiry = 300.0 }
+        desk.server:call("DEL", STREAM .. ":metrics")
+        desk.server:call("SET", STREAM .. ":metrics", "mine")
+        for _, fields in ipairs { { "method", "list" }, { "method", "nothing" } } do
+            local id = ("%d-0"):format(desk.server:call("TIME")[1] * 1000)
+            desk.server:call("SET", STREAM .. ":reply:" .. id, "mine")
+            assert.equal(id, desk.server:call("XADD", STREAM, id, unpack(fields)))
+            desk.untilTrue("its end", function() return desk.server:call("XLEN", STREAM) == 0 end)
+            assert.is_table(desk:await(id))
+            desk.server:call("DEL", STREAM)
+            socket.sleep(1)
+            desk.untilTrue("the group", function() return desk.server:call("EXISTS", STREAM) == 1 end)
+        end
+        assert.equal(1, desk.server:call("XLEN", STREAM .. ":dead"))
+    end)
+
     it("works over a local socket, in another database and on another stream", function()
         desk:start { url = desk.server.unixUrl .. "?db=3", stream = "keys of {acme}" }
         desk.server:call("SELECT", 3)

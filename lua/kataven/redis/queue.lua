@@ -74,6 +74,11 @@ function Queue:setUp()
             self.log("info", ("the consumer group of %s was made"):format(self.keys.stream))
         end
     end
+    if not problem then
+        local keys = self.keys
+        problem = select(2, commands:call("FCALL", "kataven_worker_check", 5, keys.stream, keys.sent, keys.metrics,
+            keys.reply .. "0-1", keys.dead, self.consumer))
+    end
     return problem
 end
 
@@ -152,7 +157,7 @@ function Queue:finish(id, outcome, expiry)
     for _, name in ipairs(names) do
         words[#words + 1] = name
     end
-    for _, word in ipairs { self.consumer, id, outcome.ok and "done" or "failed", outcome.text, expiry,
+    for _, word in ipairs { self.consumer, id, outcome.ok and "done" or "failed", outcome.text, ("%d"):format(expiry),
         outcome.repeated or 0, outcome.reason or "" } do
         words[#words + 1] = word
     end

@@ -181,7 +181,8 @@ local function arrive(self)
         local problem = self.queue:setUp()
         if not problem then
             return nil
-        elseif problem.code == "NOPERM" or problem.code == "VERSION" or problem.code == "ERR" then
+        elseif problem.code == "NOPERM" or problem.code == "VERSION" or problem.code == "ERR"
+            or problem.code == "WRONGTYPE" then
             return problem.message
         end
         pause = self.queue:recover(problem, pause, self.commands)
