@@ -54,6 +54,21 @@ desks.describe("the worker beside Redis", function(desk)
         assert.is_nil(desk:finish(worker):find(desk.hub.apiKey, 1, true))
     end)
 
+    it("puts no API key into Redis that a server echoes, and no key where SLOWLOG would keep it", function()
+        desk.hub:next { n = 1, status = 201, headers = { ["Content-Type"] = "application/json",
+            ["X-Echo"] = desk.hub.apiKey },
+            body = ('{"id":"wk_1","key":"pk_live_x","name":"%s"}'):format(desk.hub.apiKey) }
+        desk:start()
+        desk.server:call("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 1000)
+        local reply, text = desk:await(desk:queue("create", '{"name":"a"}'))
+        desk.server:call("CONFIG", "SET", "slowlog-log-slower-than", 10000)
+        assert.is_nil(text:find(desk.hub.apiKey, 1, true))
+        assert.same({ id = "wk_1", key = "pk_live_x", name = "[redacted]" }, reply.value)
+        local seen = json.encode(desk.server:call("SLOWLOG", "GET", 1000))
+        assert.truthy(seen:find "kataven_worker_finish")
+        assert.is_nil(seen:find "pk_live_x")
+    end)
+
     it("tells when to come back", function()
         desk.hub:next { n = 1, status = 429, headers = { ["Retry-After"] = "3600" }, body = "rate_limited" }
         desk:start()

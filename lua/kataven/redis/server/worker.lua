@@ -33,7 +33,7 @@ end
 local function problemOf(commands, types)
     for _, words in ipairs(commands) do
         if not redis.acl_check_cmd(unpack(words)) then
-            return redis.error_reply(("NOPERM the worker's user may not %s; docs/redis.md has all that it needs"):format(
+            return redis.error_reply(("NOPERM the worker's user may not %s; docs/redis.md has what it needs"):format(
                 table.concat(words, " ", 1, math.min(2, #words))))
         end
     end
