@@ -173,6 +173,24 @@ desks.describe("the life of a worker beside Redis", function(desk)
         local errors = desk:finish(redis.worker(forgetful, desk.hub))
         assert.matches("keeps no append%-only file", errors)
         assert.matches("maxmemory%-policy is allkeys%-lru", errors)
+        forgetful:call("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+        assert.matches("maxmemory%-policy is volatile%-ttl", desk:finish(redis.worker(forgetful, desk.hub)))
+    end)
+
+    it("connects anew where its Redis has become a replica", function()
+        local node = redis.start {}
+        finally(function() node:stop() end)
+        local worker = redis.worker(node, desk.hub, { lease = 0.3 })
+        desk:keep(worker)
+        local before = node:call("INFO", "stats"):match "total_connections_received:(%d+)"
+        node:call("REPLICAOF", "127.0.0.1", 1)
+        desk.untilTrue("new connections", function()
+            return node:call("INFO", "stats"):match "total_connections_received:(%d+)" - before >= 2
+        end)
+        node:call("REPLICAOF", "NO", "ONE")
+        local id = assert(node:call("FCALL", "kataven_list", 1, STREAM))
+        assert.truthy(node:call("BLPOP", STREAM .. ":reply:" .. id, 30))
+        desk:finish(worker)
     end)
 
     it("waits for a Redis that is not there yet", function()
