@@ -68,6 +68,19 @@ describe("kataven.redis.connection", function()
         end))
     end)
 
+    it("does without a name, and not without its database, where it may not set them", function()
+        local address = ("redis://weak:x@127.0.0.1:%d/1"):format(server.port)
+        finally(function() server:call("ACL", "DELUSER", "weak") end)
+        assert(server:call("ACL", "SETUSER", "weak", "on", ">x", "~*", "+@all", "-client|setname"))
+        with(address, nil, function(one) assert.is_true(one:await()) end)
+        assert(server:call("ACL", "SETUSER", "weak", "-select"))
+        with(address, nil, function(one)
+            local stands, why = one:await()
+            assert.is_false(stands)
+            assert.matches("^NOPERM.*select", why.message)
+        end)
+    end)
+
     it("finds redis-lua in another Lua's folder", function()
         if not files.read "/usr/share/lua/5.1/redis.lua" then
             return pending "Debian's redis-lua is not here"

@@ -149,6 +149,10 @@ describe("the functions inside Redis", function()
         { { "delete", "a", '{"deadlin":1}' }, 'unknown option "deadlin"; did you mean "deadline"?' },
         { { "delete", "a", '{"deadline":0}' }, "deadline must be a finite number greater than 0, got a number (0)" },
         { { "list", '{"timeout":"5"}' }, 'timeout must be a finite number greater than 0, got a string ("5")' },
+        { { "list", '{"timeout":0x10}' },
+            "the options must be a JSON object (timeout, deadline), got broken JSON: a number in it is none" },
+        { { "create", '{"name":"' .. ("x"):rep(65536) .. '"}' },
+            "a request may have 65536 bytes, and this one has 65563" },
         { { "list", "5" }, 'the options must be a JSON object (timeout, deadline), got a string ("5")' },
     }
 

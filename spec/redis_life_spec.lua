@@ -119,13 +119,52 @@ desks.describe("the life of a worker beside Redis", function(desk)
         assert.matches('let somebody load the functions who may: "kataven redis%-functions %-%-load"', errors)
     end)
 
+    it("ends at once where it may not do, or cannot, what it must", function()
+        finally(function() desk.server:call("ACL", "DELUSER", "weak") end)
+        for _, case in ipairs { { "xreadgroup", "XREADGROUP GROUP" }, { "expire", "EXPIRE {kataven}:reply:0-1" },
+            { "xautoclaim", "XAUTOCLAIM {kataven}" }, { "time", "TIME" } } do
+            assert(desk.server:call("ACL", "SETUSER", "weak", "reset", "on", ">x", "~*", "+@all", "-" .. case[1]))
+            local worker = redis.worker(desk.server, desk.hub, {
+                url = ("redis://weak:x@127.0.0.1:%d"):format(desk.server.port), unready = true })
+            local _, errors, status = worker:wait()
+            assert.equal(1, status)
+            assert.truthy(errors:find("NOPERM the worker's user may not " .. case[2], 1, true), errors)
+        end
+        for name, kind in pairs { sent = "hash", metrics = "hash", dead = "stream" } do
+            desk.server:call("SET", STREAM .. ":" .. name, "mine")
+            local worker = redis.worker(desk.server, desk.hub, { unready = true })
+            local _, errors, status = worker:wait()
+            assert.equal(1, status)
+            assert.truthy(errors:find(("WRONGTYPE {kataven}:%s holds a string, and the worker keeps a %s there")
+                :format(name, kind), 1, true), errors)
+            desk.server:call("DEL", STREAM .. ":" .. name)
+        end
+    end)
+
+    it("answers once where a right is taken away and given again", function()
+        assert(desk.server:call("ACL", "SETUSER", "weak", "reset", "on", ">x", "~*", "+@all"))
+        finally(function() desk.server:call("ACL", "DELUSER", "weak") end)
+        local worker = desk:start { url = ("redis://weak:x@127.0.0.1:%d"):format(desk.server.port) }
+        for _, right in ipairs { "expire", "xack", "hdel", "del" } do
+            assert(desk.server:call("ACL", "SETUSER", "weak", "-" .. right))
+            local id = desk:queue "list"
+            socket.sleep(0.5) -- some attempts
+            assert.equal(0, desk.server:call("EXISTS", STREAM .. ":reply:" .. id))
+            assert(desk.server:call("ACL", "SETUSER", "weak", "+" .. right))
+            desk.untilTrue("its end", function() return desk.server:call("XLEN", STREAM) == 0 end)
+            assert.equal(1, desk.server:call("LLEN", STREAM .. ":reply:" .. id))
+        end
+        assert.equal(4, desk:metrics().done)
+        assert.matches("Redis refuses: NOPERM the worker's user may not EXPIRE", desk:finish(worker))
+    end)
+
     it("leaves functions alone that are newer than it is", function()
         assert(desk.server:call("FUNCTION", "LOAD", (require "kataven.redis.functions".library()
-            :gsub("return 1 end", "return 99 end"))))
+            :gsub("return %d+ end", "return 99 end"))))
         local worker = redis.worker(desk.server, desk.hub, { unready = true })
         local _, errors, status = worker:wait()
         assert.equal(1, status)
-        assert.matches("version 99, and this worker knows 1: it needs a newer kataven", errors)
+        assert.matches("version 99, and this worker knows %d+: it needs a newer kataven", errors)
     end)
 
     it("warns of a Redis that may forget", function()
@@ -134,6 +173,24 @@ desks.describe("the life of a worker beside Redis", function(desk)
         local errors = desk:finish(redis.worker(forgetful, desk.hub))
         assert.matches("keeps no append%-only file", errors)
         assert.matches("maxmemory%-policy is allkeys%-lru", errors)
+        forgetful:call("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+        assert.matches("maxmemory%-policy is volatile%-ttl", desk:finish(redis.worker(forgetful, desk.hub)))
+    end)
+
+    it("connects anew where its Redis has become a replica", function()
+        local node = redis.start {}
+        finally(function() node:stop() end)
+        local worker = redis.worker(node, desk.hub, { lease = 0.3 })
+        desk:keep(worker)
+        local before = node:call("INFO", "stats"):match "total_connections_received:(%d+)"
+        node:call("REPLICAOF", "127.0.0.1", 1)
+        desk.untilTrue("new connections", function()
+            return node:call("INFO", "stats"):match "total_connections_received:(%d+)" - before >= 2
+        end)
+        node:call("REPLICAOF", "NO", "ONE")
+        local id = assert(node:call("FCALL", "kataven_list", 1, STREAM))
+        assert.truthy(node:call("BLPOP", STREAM .. ":reply:" .. id, 30))
+        desk:finish(worker)
     end)
 
     it("waits for a Redis that is not there yet", function()

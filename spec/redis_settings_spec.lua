@@ -9,6 +9,8 @@ describe("kataven.redis.settings", function()
             { { stream = "" }, "stream is empty" },
             { { concurrency = 0 }, "concurrency must be a finite number of at least 1, got a number (0)" },
             { { concurrency = 501 }, "concurrency must be at most 500, got a number (501)" },
+            { { replyExpiry = 1e15 },
+                "replyExpiry must be at most 315360000 (seconds), got a number (1e+15)" },
             { { report = 0 }, "report must be a finite number greater than 0, got a number (0)" },
             { { tries = 1.5 }, "tries must be a whole number, got a number (1.5)" },
             { { lease = "1" }, 'lease must be a finite number greater than 0, got a string ("1")' },

@@ -36,6 +36,19 @@ desks.describe("a worker that takes over", function(desk)
         end
     end)
 
+    it("takes over also while it has all that it may have at once", function()
+        desk:prepare()
+        local left = desk:queue "list"
+        desk:take("dead", { left })
+        for index = 1, 40 do
+            desk.hub:next { n = 1, delay = 0.2 }
+            desk:queue("create", json.encode { name = "n" .. index })
+        end
+        desk:start { concurrency = 1, lease = 0.3 }
+        desk:await(left)
+        assert.is_true(desk.server:call("XLEN", STREAM) > 5)
+    end)
+
     it("takes over what a dead one left: what was not sent, and reads; and answers a write that was", function()
         desk:prepare()
         local unsent, sent = desk:queue("create", '{"name":"unsent"}'), desk:queue("create", '{"name":"sent"}')
@@ -97,7 +110,7 @@ desks.describe("a worker that takes over", function(desk)
         local reply = desk:await(id)
         assert.is_true(reply.error.maybeApplied)
         slow:signal "CONT"
-        assert.matches("was answered by another worker meanwhile", desk:finish(slow))
+        assert.matches("was answered already, perhaps by this worker", desk:finish(slow))
         desk:finish(other)
         assert.equal(0, desk.server:call("EXISTS", STREAM .. ":reply:" .. id))
         assert.same({ slow = 1 }, desk.hub:created())

@@ -54,6 +54,21 @@ desks.describe("the worker beside Redis", function(desk)
         assert.is_nil(desk:finish(worker):find(desk.hub.apiKey, 1, true))
     end)
 
+    it("puts no API key into Redis that a server echoes, and no key where SLOWLOG would keep it", function()
+        desk.hub:next { n = 1, status = 201, headers = { ["Content-Type"] = "application/json",
+            ["X-Echo"] = desk.hub.apiKey },
+            body = ('{"id":"wk_1","key":"pk_live_x","name":"%s"}'):format(desk.hub.apiKey) }
+        desk:start()
+        desk.server:call("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 1000)
+        local reply, text = desk:await(desk:queue("create", '{"name":"a"}'))
+        desk.server:call("CONFIG", "SET", "slowlog-log-slower-than", 10000)
+        assert.is_nil(text:find(desk.hub.apiKey, 1, true))
+        assert.same({ id = "wk_1", key = "pk_live_x", name = "[redacted]" }, reply.value)
+        local seen = json.encode(desk.server:call("SLOWLOG", "GET", 1000))
+        assert.truthy(seen:find "kataven_worker_finish")
+        assert.is_nil(seen:find "pk_live_x")
+    end)
+
     it("tells when to come back", function()
         desk.hub:next { n = 1, status = 429, headers = { ["Retry-After"] = "3600" }, body = "rate_limited" }
         desk:start()
@@ -70,6 +85,23 @@ desks.describe("the worker beside Redis", function(desk)
         assert.is_true(left > 20 and left <= 50)
         assert.equal(0, desk.server:call("XLEN", STREAM))
         assert.equal(0, desk.server:call("XPENDING", STREAM, "kataven")[1])
+    end)
+
+    it("answers where somebody's own key has the reply's name, and where nothing can be counted", function()
+        desk:start { replyExpiry = 300.0 }
+        desk.server:call("DEL", STREAM .. ":metrics")
+        desk.server:call("SET", STREAM .. ":metrics", "mine")
+        for _, fields in ipairs { { "method", "list" }, { "method", "nothing" } } do
+            local id = ("%d-0"):format(desk.server:call("TIME")[1] * 1000)
+            desk.server:call("SET", STREAM .. ":reply:" .. id, "mine")
+            assert.equal(id, desk.server:call("XADD", STREAM, id, unpack(fields)))
+            desk.untilTrue("its end", function() return desk.server:call("XLEN", STREAM) == 0 end)
+            assert.is_table(desk:await(id))
+            desk.server:call("DEL", STREAM)
+            socket.sleep(1)
+            desk.untilTrue("the group", function() return desk.server:call("EXISTS", STREAM) == 1 end)
+        end
+        assert.equal(1, desk.server:call("XLEN", STREAM .. ":dead"))
     end)
 
     it("works over a local socket, in another database and on another stream", function()

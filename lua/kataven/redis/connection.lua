@@ -232,9 +232,10 @@ local function greet(self)
     if address.database ~= 0 then
         say("SELECT", address.database)
     end
-    say("CLIENT", "SETNAME", self.options.name)
-    if why and why.code == "NOPERM" then
-        why = nil
+    if not why and self.stream == mine then
+        local _, refused = ask(self, ANSWER, "CLIENT", "SETNAME", self.options.name)
+        -- A name is for people to see; who may not give one can do without.
+        why = refused and refused.code ~= "NOPERM" and refused or nil
     end
     -- Says whether Redis is of use at all: it may be loading, or want a password.
     say "PING"
@@ -342,6 +343,16 @@ function Connection:callFor(seconds, name, ...)
         return nil, problem("LOST", "there is no connection")
     end
     return ask(self, seconds + LENIENCE, name, ...)
+end
+
+--- Has it connect anew, and its name be resolved anew: what it is connected to is
+--- not of use any more.
+---@param why kataven.redis.Problem which is not logged here
+function Connection:renew(why)
+    if self.ready then
+        self.ready, self.refused, self.told = false, why, why.message
+        self.wake:fire()
+    end
 end
 
 --- Ends it; also where its loop has ended.

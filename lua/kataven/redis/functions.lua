@@ -11,7 +11,7 @@ local worker = require "kataven.redis.server.worker"
 local functions = {}
 
 --- Goes up when a worker needs other functions than before.
-functions.VERSION = 1
+functions.VERSION = 2
 
 functions.DEFAULT_MAX = 10000
 

@@ -43,6 +43,8 @@ end
 
 -- What an outcome becomes on its way into Redis.
 local function sealed(worker, id, outcome)
+    -- A server may echo the API key, which is not for those who read Redis.
+    outcome.text = worker.redactor:text(outcome.text)
     local seal = worker.options.seal
     if not seal then
         return outcome
@@ -88,6 +90,9 @@ local function carryOut(worker, id, fields)
     end
     local queue, options = worker.queue, worker.options
     local verdict, tries, waited = queue:begin(id, queue:token(), asked.kind, options.tries, asked.deadline)
+    if verdict == "go" and asked.deadline and waited >= asked.deadline then
+        verdict = "late" -- the leave was given in time, but its answer was lost; nothing was sent
+    end
     if verdict == "go" and asked.kind == "write" and not worker:remember(id) then
         worker.log("error", id .. " was sent before, which Redis has forgotten: it lost what it had acknowledged")
         verdict = "sent"
@@ -133,8 +138,8 @@ function handling.run(worker, id, fields)
         local counts, name = worker.counts, outcome.ok and "done" or "failed"
         counts[name], counts.retried = counts[name] + 1, counts.retried + (outcome.repeated or 0)
     else
-        worker.log("warning", id .. " was answered by another worker meanwhile, or Redis has lost it; this answer is "
-            .. "dropped")
+        worker.log("warning", id .. " was answered already, perhaps by this worker, or Redis has lost it; this answer "
+            .. "is dropped")
     end
 end
 

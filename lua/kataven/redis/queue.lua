@@ -14,6 +14,8 @@ Queue.__index = Queue
 
 queue.GROUP = "kataven"
 
+-- What a node says that is the master no more, or not yet.
+local ELSEWHERE = { READONLY = true, UNBLOCKED = true, MASTERDOWN = true }
 -- Seconds between attempts.
 local PAUSE_FIRST, PAUSE_LONGEST = 0.05, 2
 
@@ -27,7 +29,7 @@ end
 
 ---@param loop kataven.redis.Loop
 ---@param commands kataven.redis.Connection
----@param options { stream: string, consumer: string, max: integer, log: function }
+---@param options { stream: string, consumer: string, max: integer, log: function, reader: kataven.redis.Connection }
 ---@return kataven.redis.Queue
 function queue.new(loop, commands, options)
     return setmetatable({
@@ -36,6 +38,7 @@ function queue.new(loop, commands, options)
         keys = queue.keys(options.stream),
         consumer = options.consumer,
         max = options.max,
+        reader = options.reader,
         log = options.log,
         tokens = 0,
     }, Queue)
@@ -74,6 +77,11 @@ function Queue:setUp()
             self.log("info", ("the consumer group of %s was made"):format(self.keys.stream))
         end
     end
+    if not problem then
+        local keys = self.keys
+        problem = select(2, commands:call("FCALL", "kataven_worker_check", 5, keys.stream, keys.sent, keys.metrics,
+            keys.reply .. "0-1", keys.dead, self.consumer))
+    end
     return problem
 end
 
@@ -92,12 +100,15 @@ function Queue:recover(problem, pause, connection)
         self.loop:sleep(pause)
         return math.min(pause * 2, PAUSE_LONGEST)
     elseif problem.code == "LOST" then
-        if connection:await() then
-            return PAUSE_FIRST
-        end
+        -- And then the pause: it may be this very command that costs the connection, each time.
+        connection:await()
     elseif self.complained ~= problem.message then
         self.complained = problem.message
         self.log("error", "Redis refuses: " .. problem.message)
+    end
+    if problem and ELSEWHERE[problem.code] then
+        self.commands:renew(problem)
+        self.reader:renew(problem)
     end
     self.loop:sleep(pause)
     return math.min(pause * 2, PAUSE_LONGEST)
@@ -152,7 +163,7 @@ function Queue:finish(id, outcome, expiry)
     for _, name in ipairs(names) do
         words[#words + 1] = name
     end
-    for _, word in ipairs { self.consumer, id, outcome.ok and "done" or "failed", outcome.text, expiry,
+    for _, word in ipairs { self.consumer, id, outcome.ok and "done" or "failed", outcome.text, ("%d"):format(expiry),
         outcome.repeated or 0, outcome.reason or "" } do
         words[#words + 1] = word
     end

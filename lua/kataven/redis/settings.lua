@@ -12,7 +12,7 @@ local settings = {}
 ---@field concurrency? integer requests that it carries out at once; 20
 ---@field lease? number seconds after which another worker takes over what one has not kept; 30
 ---@field tries? integer of a read, or of a write that was never sent, before it goes to the dead letters; 5
----@field replyExpiry? integer seconds that a reply is kept for its caller; 300
+---@field replyExpiry? integer seconds that a reply is kept for its caller, ten years at most; 300
 ---@field max? integer requests that the stream may hold, where the worker loads the functions; 10000
 ---@field grace? number seconds to finish in, once it was told to end; 60
 ---@field report? number seconds between lines of figures in the log; 60
@@ -33,6 +33,8 @@ settings.KNOWN = { "url", "stream", "concurrency", "lease", "tries", "replyExpir
 local WHOLE = { "concurrency", "tries", "replyExpiry", "max" }
 -- Requests at once: Lua passes their ids on as arguments, and select takes so many descriptors.
 local MOST = 500
+-- Seconds, ten years: Redis refuses what its clock cannot hold, and the reply would have nowhere to go.
+local LONGEST = 315360000
 local OWN = { "transport", "wait", "maxConcurrent" }
 
 -- A terminal would obey control characters, and a server may have sent some.
@@ -54,6 +56,9 @@ local function problemOf(o)
     end
     if not problem and o.concurrency > MOST then
         problem = ("concurrency must be at most %d, got %s"):format(MOST, check.describe(o.concurrency))
+    end
+    if not problem and o.replyExpiry > LONGEST then
+        problem = ("replyExpiry must be at most %d (seconds), got %s"):format(LONGEST, check.describe(o.replyExpiry))
     end
     for _, name in ipairs { "stream", "caFile", "certFile", "keyFile" } do
         problem = problem or check.type(name, o[name], "string")
@@ -95,6 +100,9 @@ function settings.read(given)
     problem = problemOf(o)
     if problem then
         return nil, problem
+    end
+    for _, name in ipairs(WHOLE) do
+        o[name] = math.floor(o[name]) -- 20.0 is no number to Redis
     end
     local where = given.url == nil and env "REDIS_URL" and "REDIS_URL" or "url"
     o.address, problem = url.parse(given.url or env "REDIS_URL" or "redis://127.0.0.1:6379")

@@ -8,6 +8,7 @@ local handling = require "kataven.redis.handling"
 local loops = require "kataven.redis.loop"
 local options = require "kataven.options"
 local queues = require "kataven.redis.queue"
+local redact = require "kataven.redact"
 local settings = require "kataven.redis.settings"
 local tap = require "kataven.redis.tap"
 
@@ -132,7 +133,8 @@ local function tend(self)
         end
         local numbers, problem = self.queue:beat(ids)
         local entries
-        local room = self.options.concurrency - self.busy
+        -- One of them may wait here: what died elsewhere must not wait until nothing new comes.
+        local room = math.max(self.options.concurrency - self.busy, self.busy == self.running and 1 or 0)
         if not problem and room > 0 and not self.stopping then
             entries, problem = self.queue:takeOver(self.options.lease, room)
         end
@@ -162,9 +164,9 @@ local function look(self)
         self.log("warning", ("appendfsync is %s: if Redis crashes, it may forget what it acknowledged last, and a "
             .. "write be sent once more; always is what is wanted; see docs/redis.md"):format(fsync))
     end
-    if policy and policy:find "^allkeys" then
-        self.log("warning", ("maxmemory-policy is %s, by which Redis may throw requests away; noeviction is what is "
-            .. "wanted"):format(policy))
+    if policy and policy ~= "noeviction" then
+        self.log("warning", ("maxmemory-policy is %s, by which Redis may throw requests or replies away; noeviction is "
+            .. "what is wanted"):format(policy))
     end
 end
 
@@ -181,7 +183,8 @@ local function arrive(self)
         local problem = self.queue:setUp()
         if not problem then
             return nil
-        elseif problem.code == "NOPERM" or problem.code == "VERSION" or problem.code == "ERR" then
+        elseif problem.code == "NOPERM" or problem.code == "VERSION" or problem.code == "ERR"
+            or problem.code == "WRONGTYPE" then
             return problem.message
         end
         pause = self.queue:recover(problem, pause, self.commands)
@@ -278,6 +281,7 @@ local function newClient(self)
         return nil, problem
     end
     resolved.host.watches = true
+    self.redactor = redact.secrets(resolved.apiKey)
     return client.new(resolved)
 end
 
@@ -317,7 +321,8 @@ function Worker:run()
         return connection.new(self.loop, { address = o.address, tls = tls, name = "kataven-" .. what, log = o.log })
     end
     self.commands, self.reader = connect "worker", connect "reader"
-    self.queue = queues.new(self.loop, self.commands, { stream = o.stream, consumer = name, max = o.max, log = o.log })
+    self.queue = queues.new(self.loop, self.commands, { stream = o.stream, consumer = name, max = o.max, log = o.log,
+        reader = self.reader })
     local signals, problem = core.signals("TERM", "INT")
     if signals then
         self.loop:spawn(function() listen(self, signals) end)

@@ -5,6 +5,7 @@
 
 return [==[
     local MAX = $max -- requests that a stream may hold
+    local MOST = 65536 -- bytes of one request: what is bounded in number alone is not bounded
     local FIELDS = {
         create = { "name", "domain_allowlist", "agent_id" },
         update = { "name", "domain_allowlist", "agent_id", "disabled" },
@@ -79,6 +80,11 @@ return [==[
         local read, value = pcall(cjson.decode, given)
         if not read then
             return nil, ("%s, got broken JSON: %s"):format(what, tostring(value):gsub("^.-:%d+: ", ""))
+        end
+        -- cjson reads numbers that are none in JSON: 0x10, inf.
+        local bare = given:gsub("\\.", ""):gsub('"[^"]*"', ""):gsub("true", ""):gsub("false", ""):gsub("null", "")
+        if bare:find "[^%s%deE+.,:{}%[%]-]" then
+            return nil, ("%s, got broken JSON: a number in it is none"):format(what)
         end
         return value
     end
@@ -202,6 +208,13 @@ return [==[
         problem = problem or addOptions(entry, options)
         if problem then
             return nil, "KATAVEN", problem
+        end
+        local bytes = 0
+        for _, text in ipairs(entry) do
+            bytes = bytes + #text
+        end
+        if bytes > MOST then
+            return nil, "KATAVEN", ("a request may have %d bytes, and this one has %d"):format(MOST, bytes)
         end
         local held = redis.call("XLEN", stream)
         if held >= MAX then

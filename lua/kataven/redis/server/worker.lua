@@ -27,7 +27,59 @@ local function milliseconds()
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Redis has no way back: where a command of a function fails, those before it are done. What is to be done wholly or
+-- not at all asks for all of it first. Gives an error to be returned: a command that the user may not call, or a key
+-- of another type.
+local function problemOf(commands, types)
+    for _, words in ipairs(commands) do
+        if not redis.acl_check_cmd(unpack(words)) then
+            return redis.error_reply(("NOPERM the worker's user may not %s; docs/redis.md has what it needs"):format(
+                table.concat(words, " ", 1, math.min(2, #words))))
+        end
+    end
+    for _, pair in ipairs(types) do
+        local found = redis.call("TYPE", pair[1]).ok
+        if found ~= pair[2] and found ~= "none" then
+            return redis.error_reply(("WRONGTYPE %s holds a %s, and the worker keeps a %s there: delete it, or take "
+                .. "another stream"):format(pair[1], found, pair[2]))
+        end
+    end
+end
+
+-- What `finish` does, but for counting.
+local function ending(stream, sent, list, dead, id)
+    local commands = { { "TYPE", list }, { "DEL", list }, { "RPUSH", list, "" }, { "EXPIRE", list, 1 },
+        { "XRANGE", stream, id, id }, { "XACK", stream, GROUP, id }, { "XDEL", stream, id }, { "HDEL", sent, id } }
+    if dead then
+        commands[#commands + 1] = { "XADD", dead, "*", "request", id }
+    end
+    return commands
+end
+
+-- A count that cannot be kept is no reason for anything else to fail.
+local function count(metrics, name, by)
+    redis.pcall("HINCRBY", metrics, name, by)
+end
+
 local worker = {}
+
+-- Whether a worker can do here what it must: stream, sent, metrics, a reply's list, dead letters; consumer. Gives 1,
+-- or the error that it would meet later.
+function worker.check(keys, args)
+    local stream, sent, metrics, list, dead = keys[1], keys[2], keys[3], keys[4], keys[5]
+    local id = "0-1"
+    local commands = ending(stream, sent, list, dead, id)
+    for _, words in ipairs {
+        { "TIME" }, { "XLEN", stream }, { "XREADGROUP", "GROUP", GROUP, args[1], "STREAMS", stream, ">" },
+        { "XAUTOCLAIM", stream, GROUP, args[1], 0, "0-0" }, { "XCLAIM", stream, GROUP, args[1], 0, id },
+        { "XPENDING", stream, GROUP }, { "XINFO", "CONSUMERS", stream, GROUP },
+        { "XGROUP", "DELCONSUMER", stream, GROUP, args[1] }, { "HGET", sent, id }, { "HSET", sent, id, "" },
+        { "HSET", metrics, "queued", 0 }, { "HINCRBY", metrics, "done", 1 },
+    } do
+        commands[#commands + 1] = words
+    end
+    return problemOf(commands, { { sent, "hash" }, { metrics, "hash" }, { dead, "stream" } }) or 1
+end
 
 -- Asks for leave to carry a request out: stream, sent, metrics; consumer, id, a token of this one handling, "read" or
 -- "write", the most tries, the deadline in milliseconds or "". Gives "go", the tries and the milliseconds since it was
@@ -36,7 +88,7 @@ function worker.begin(keys, args)
     local stream, sent, metrics = keys[1], keys[2], keys[3]
     local consumer, id, token, kind = args[1], args[2], args[3], args[4]
     local who, tries = owner(stream, id)
-    local waited = milliseconds() - tonumber(id:match "^%d+")
+    local waited = math.max(0, milliseconds() - tonumber(id:match "^%d+")) -- a clock may have been set back
     if who ~= consumer then
         return { "gone" }
     end
@@ -54,7 +106,7 @@ function worker.begin(keys, args)
         redis.call("HSET", sent, id, token)
     end
     if tries > 1 then
-        redis.call("HINCRBY", metrics, "retried", 1)
+        count(metrics, "retried", 1)
     end
     return { "go", tries, waited }
 end
@@ -67,22 +119,32 @@ function worker.finish(keys, args)
     local id = args[2]
     local who, tries = owner(stream, id)
     if who ~= args[1] then
+        if not who and #redis.call("XRANGE", stream, id, id) == 0 then
+            redis.call("HDEL", sent, id) -- somebody has deleted the entry, and left its mark
+        end
         return 0
     end
+    local problem = problemOf(ending(stream, sent, list, dead, id), { { sent, "hash" }, dead and { dead, "stream" } })
+    if problem then
+        return problem
+    end
+    if redis.call("TYPE", list).ok ~= "list" then
+        redis.call("DEL", list) -- the name is the reply's, whatever somebody put there
+    end
+    redis.call("RPUSH", list, args[4])
+    redis.call("EXPIRE", list, args[5])
     if dead then
         local entry = redis.call("XRANGE", stream, id, id)[1]
         redis.call("XADD", dead, "MAXLEN", "~", DEAD, "*", "request", id, "reason", args[7], "tries", tries,
             unpack(entry and entry[2] or {}, 1, math.min(entry and #entry[2] or 0, SHOWN)))
-        redis.call("HINCRBY", metrics, "dead", 1)
+        count(metrics, "dead", 1)
     end
-    redis.call("RPUSH", list, args[4])
-    redis.call("EXPIRE", list, args[5])
     redis.call("XACK", stream, GROUP, id)
     redis.call("XDEL", stream, id)
     redis.call("HDEL", sent, id)
-    redis.call("HINCRBY", metrics, args[3], 1)
+    count(metrics, args[3], 1)
     if args[6] ~= "0" then
-        redis.call("HINCRBY", metrics, "retried", args[6])
+        count(metrics, "retried", args[6])
     end
     return 1
 end
@@ -133,6 +195,7 @@ local function offer(name)
         flags = { "allow-oom" },
     })
 end
+offer("check")
 offer("begin")
 offer("finish")
 offer("beat")
