@@ -81,7 +81,7 @@ describe("client:parallel, over sockets,", function()
         client:close()
     end)
 
-    it("is neither kept from its work nor busy because of a task that yields until another is done", function()
+    it("is neither kept from its work nor busy because of a task that yields until another is done #speed", function()
         tcp:script { default = { { read = "request" }, { stall = 0.3 }, { send = EMPTY } } }
         local client, done, yields, used = clientOf(tcp), false, 0, os.clock()
         local results = client:parallel {
