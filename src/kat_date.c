@@ -2,6 +2,7 @@
 #include "kat_retry.h"
 
 #include <curl/curl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -68,9 +69,17 @@ static bool has_shape(const char *text, const char *shape)
     return *text == '\0';
 }
 
+/* In all of the shapes the day is the first number. */
+static bool has_day(const char *text)
+{
+    long day = strtol(text + strcspn(text, "0123456789"), NULL, 10);
+
+    return day >= 1 && day <= 31;
+}
+
 /* curl_getdate knows all the forms, and a great many that are no HTTP date
  * ("tomorrow's" neighbours, bare years, a time zone for a weekday, the year 0012
- * for 2012): the shape is checked first. */
+ * for 2012, the year 2032 for a day 32): the shape and the day are checked first. */
 double kat_http_date(const char *text)
 {
     static const char *const shapes[] = {
@@ -81,7 +90,7 @@ double kat_http_date(const char *text)
     size_t i;
 
     for (i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        if (has_shape(text, shapes[i])) {
+        if (has_shape(text, shapes[i]) && has_day(text)) {
             time_t t = curl_getdate(text, NULL);
 
             return t < 0 ? -1 : (double)t;

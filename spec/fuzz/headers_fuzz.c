@@ -4,8 +4,9 @@
  *
  * A date is compared with a reader of our own that knows the three forms and
  * counts days by itself. Neither asks whether the weekday is right, or whether a
- * month has a 31st. The second before 1970 is the time 0 to libcurl, since -1 says
- * there that it is no date; what else lies before 1970 counts as none. */
+ * month has a 31st or a minute a leap second: such is the next day, or minute. The
+ * second before 1970 is the time 0 to libcurl, since -1 says there that it is no
+ * date; what else lies before 1970 counts as none. */
 #include <math.h>
 #include <strings.h>
 
@@ -52,6 +53,8 @@ static double days_before(int year, int month)
 
     for (i = 1970; i < year; i++)
         days += leap(i) ? 366 : 365;
+    for (i = 1969; i >= year; i--)
+        days -= leap(i) ? 366 : 365;
     for (i = 1; i < month; i++)
         days += lengths[i - 1] + (i == 2 && leap(year));
     return days;
@@ -132,17 +135,16 @@ static bool read_date(parts *d, const char *text, size_t len)
 static double reference(const char *text)
 {
     parts d = {0};
+    double time;
 
     if (!read_date(&d, text, strlen(text)) || d.day < 1 || d.day > 31 || d.hour < 0 ||
         d.hour > 23 || d.minute < 0 || d.minute > 59 || d.second < 0 || d.second > 60)
         return -1;
-    if (d.year == 1969 && d.month == 12 && d.day == 31 && d.hour == 23 && d.minute == 59 &&
-        d.second == 59)
-        return 0;
-    if (d.year < 1970)
-        return -1;
-    return (days_before(d.year, d.month) + d.day - 1) * 86400 + d.hour * 3600 + d.minute * 60 +
+    time = (days_before(d.year, d.month) + d.day - 1) * 86400 + d.hour * 3600 + d.minute * 60 +
            d.second;
+    if (time < -1)
+        return -1;
+    return time < 0 ? 0 : time;
 }
 
 static void check_date(const char *text)

@@ -3,8 +3,10 @@
 #
 # Starts from the corpus in the repository and from what earlier runs have found; new inputs go to build/fuzz/corpus.
 # What makes a target fail is kept in build/fuzz/found. A target is a test, and one that did not run at all fails; the
-# last line is `N passed, N failed`. FUZZ_SEED has a run draw the same numbers as another. The Makefile calls it at the
-# root of the repository.
+# last line is `N passed, N failed`. The Makefile calls it at the root of the repository.
+#
+# With FUZZ_SEED a run tries what another with that seed tries, as far as its time goes: it knows of no earlier run, and
+# has no random addresses where that may be asked for, since libFuzzer goes by addresses, too.
 set -u
 
 programs=$1 seconds=$2
@@ -22,7 +24,11 @@ export TMPDIR
 trap 'rm -rf "$log" "$TMPDIR"' EXIT
 trap 'exit 130' INT TERM HUP
 
-passed=0 failed=0 lines=''
+passed=0 failed=0 lines='' corpus=build/fuzz/corpus same=''
+if [ -n "${FUZZ_SEED:-}" ]; then
+	corpus=$TMPDIR/corpus
+	! setarch -R true 2>/dev/null || same='setarch -R'
+fi
 
 stat() {
 	sed -n "s/^stat::$1: *//p" "$log"
@@ -30,16 +36,16 @@ stat() {
 
 for target in "$@"; do
 	found=build/fuzz/found/$target
-	mkdir -p "build/fuzz/corpus/$target" "$found"
+	mkdir -p "$corpus/$target" "$found"
 	dictionary=spec/fuzz/$target.dict
 	# A Lua state lives from input to input, and what it holds is no leak. There it is looked for at the end only.
 	leaks=1
 	[ ! -e "spec/fuzz/$target.lua" ] || leaks=0
 	echo "Fuzzing $target for $seconds s"
-	"$programs/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -detect_leaks=$leaks \
+	$same "$programs/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -detect_leaks=$leaks \
 		-print_final_stats=1 ${FUZZ_SEED:+-seed=$FUZZ_SEED} \
 		$([ ! -e "$dictionary" ] || echo "-dict=$dictionary") -artifact_prefix="$found/" \
-		"build/fuzz/corpus/$target" "spec/fuzz/corpus/$target" >"$log" 2>&1 </dev/null
+		"$corpus/$target" "spec/fuzz/corpus/$target" >"$log" 2>&1 </dev/null
 	code=$?
 	# "#1234	DONE   cov: 5 ft: 6 corp: 7/8b …", or without the end the last such line.
 	features=$(sed -n 's/^#[0-9].* ft: \([0-9]*\).*/\1/p' "$log" | tail -n 1)
