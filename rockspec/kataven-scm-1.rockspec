@@ -143,6 +143,7 @@ build = {
     ["kataven.redis.connection"] = "lua/kataven/redis/connection.lua",
     ["kataven.redis.functions"] = "lua/kataven/redis/functions.lua",
     ["kataven.redis.handling"] = "lua/kataven/redis/handling.lua",
+    ["kataven.redis.input"] = "lua/kataven/redis/input.lua",
     ["kataven.redis.load"] = "lua/kataven/redis/load.lua",
     ["kataven.redis.loop"] = "lua/kataven/redis/loop.lua",
     ["kataven.redis.queue"] = "lua/kataven/redis/queue.lua",

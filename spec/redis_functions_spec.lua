@@ -93,6 +93,11 @@ describe("the functions inside Redis", function()
             ['{"domain_allowlist":["a","*.b"]}'] = '{"domain_allowlist":["a","*.b"]}',
             ['{"agent_id":null}'] = '{"agent_id":null}',
             ['{"name":"\\u00e4 \\" \\\\ \\n"}'] = '{"name":"ä \\" \\\\ \\n"}',
+            -- The first and the last letter of each length.
+            ['{"name":"\194\128\223\191\224\160\128\237\159\191\238\128\128\239\191\191"}'] =
+                '{"name":"\194\128\223\191\224\160\128\237\159\191\238\128\128\239\191\191"}',
+            ['{"name":"\240\144\128\128\241\128\128\128\244\143\191\191"}'] =
+                '{"name":"\240\144\128\128\241\128\128\128\244\143\191\191"}',
             ["{}"] = "{}",
             [" { } "] = "{}",
         } do
@@ -133,6 +138,10 @@ describe("the functions inside Redis", function()
             "domain_allowlist[2] must be a string, got a boolean (false)" },
         { { "create", '{"name":"a","domain_allowlist":{"a":"b"}}' },
             'domain_allowlist must be an array of strings, got the key a string ("a")' },
+        { { "create", '{"name":"a\255"}' }, "name is not UTF-8" },
+        { { "create", '{"name":"a","agent_id":"\192\128"}' }, "agent_id is not UTF-8" },
+        { { "create", '{"name":"a","domain_allowlist":["a","\237\160\128"]}' }, "domain_allowlist[2] is not UTF-8" },
+        { { "update", "wk_1", '{"name":"\226\130\172\172"}' }, "name is not UTF-8" },
         { { "create", "[]" },
             'kataven_create takes a JSON object of fields (name, domain_allowlist, agent_id), got a string ("[]")' },
         { { "create", "acme.com" },

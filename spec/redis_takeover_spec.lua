@@ -90,6 +90,32 @@ desks.describe("a worker that takes over", function(desk)
         assert.equal(0, desk.hub:stats().total)
     end)
 
+    it("leaves no mark of what somebody deleted, whether its worker has died or is at work on it", function()
+        desk:prepare()
+        local left = desk:queue("create", '{"name":"left"}')
+        desk:take("dead", { left })
+        desk.server:call("FCALL", "kataven_worker_begin", 3, STREAM, STREAM .. ":sent", STREAM .. ":metrics", "dead",
+            left, "dead/1", "write", 5, "")
+        assert.equal(1, desk.server:call("HLEN", STREAM .. ":sent"))
+        desk.server:call("XDEL", STREAM, left)
+        local worker = desk:start { lease = 0.2 }
+        local function noMark()
+            return desk.server:call("HLEN", STREAM .. ":sent") == 0
+        end
+        desk.untilTrue("the dead one's mark to go", noMark)
+
+        desk.hub:next { n = 1, delay = 0.3 }
+        local slow = desk:queue("create", '{"name":"slow"}')
+        desk.untilTrue("the request", function() return desk.hub:stats().creates == 1 end)
+        assert.is_false(noMark())
+        desk.server:call("XDEL", STREAM, slow)
+        desk.untilTrue("the living one's mark to go", noMark)
+        local log = desk:finish(worker)
+        assert.truthy(log:find("were deleted from {kataven} by somebody, unanswered: " .. left, 1, true), log)
+        assert.truthy(log:find(slow .. " was answered already", 1, true), log)
+        assert.same({ slow = 1 }, desk.hub:created())
+    end)
+
     it("keeps what it is at work on, for longer than a lease", function()
         desk.hub:next { n = 1, delay = 1.5 }
         desk:start { lease = 0.6 }

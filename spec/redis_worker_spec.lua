@@ -202,6 +202,42 @@ desks.describe("the worker beside Redis", function(desk)
         assert.equal(0, desk.hub:stats().creates)
     end)
 
+    it("sends nothing when the deadline passed between the leave to send it and that answer", function()
+        local worker = desk:start()
+        local before = desk:queue "list"
+        desk:await(before)
+        local name = desk.server:call("XINFO", "CONSUMERS", STREAM, "kataven")[1][2]
+        local id = ("%d-0"):format(before:match "^%d+" + 1)
+        desk.untilTrue("that to be long ago", function()
+            local now = desk.server:call "TIME"
+            return now[1] * 1000 + now[2] / 1000 - id:match "^%d+" > 100
+        end)
+        -- Marked by the very handling that asks, which has not heard of it: the connection broke.
+        desk.server:call("HSET", STREAM .. ":sent", id, name .. "/2")
+        desk.server:call("XADD", STREAM, id, "method", "create", "body", '{"name":"late"}', "deadline", "0.1")
+        local reply = desk:await(id)
+        assert.same({ "TimeoutError", false }, { reply.error.name, reply.error.maybeApplied })
+        assert.matches("the deadline of 0.1 s passed before it could be sent", reply.error.message)
+        assert.equal(1, desk.hub:stats().total)
+        assert.equal(0, desk.server:call("HLEN", STREAM .. ":sent"))
+        desk:finish(worker)
+    end)
+
+    it("counts a deadline from now where the clock was set back since, and no time below zero", function()
+        local worker = desk:start()
+        desk.hub:next { n = 1, delay = 2 }
+        desk.server:call("XADD", STREAM, "99999999999999-1", "method", "list", "deadline", "0.3")
+        local reply = desk:await "99999999999999-1"
+        assert.same({ "TimeoutError", 1 }, { reply.error.name, desk.hub:stats().total })
+        desk.server:call("XADD", STREAM, "99999999999999-2", "method", "list")
+        assert.is_true(desk:await("99999999999999-2").ok)
+        desk:finish(worker)
+        desk.server:call("XADD", STREAM, "99999999999999-3", "method", "list")
+        assert.same({ 1, 0, 0, {} }, desk.server:call("FCALL", "kataven_worker_beat", 2, STREAM, STREAM .. ":metrics",
+            "somebody"))
+        assert.equal(0, desk:metrics().oldest)
+    end)
+
     it("passes timeout and the rest of the deadline on", function()
         desk:start()
         desk.hub:next { { n = 1, delay = 3 }, { n = 1, delay = 3 } }

@@ -7,6 +7,7 @@
 --- the connection is lost, it is dropped.
 
 local core = require "kataven.core"
+local inputs = require "kataven.redis.input"
 local stream = require "kataven.redis.socket"
 
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
@@ -74,18 +75,16 @@ local function newSocket(self)
     end
     function shown.receive(_, want)
         while true do
-            local line, size
-            if self.commands[self.first] == self.speaking then
-                if want == "*l" then
-                    local stop = self.input:find("\r\n", self.at, true)
-                    line, size = stop and self.input:sub(self.at, stop - 1), stop and stop + 2 - self.at
-                elseif #self.input - self.at + 1 >= want then
-                    line, size = self.input:sub(self.at, self.at + want - 1), want
-                end
+            local bytes
+            if self.commands[self.first] ~= self.speaking then
+                bytes = nil -- what has come is another's
+            elseif want == "*l" then
+                bytes = self.input:line()
+            else
+                bytes = self.input:take(want)
             end
-            if line then
-                self.at = self.at + size
-                return line
+            if bytes then
+                return bytes
             end
             coroutine.yield()
         end
@@ -152,8 +151,7 @@ local function deliver(self)
         self.commands[self.first] = nil
         self.first = self.first + 1
     end
-    self.input, self.at = self.input:sub(self.at), 1
-    if self.first > self.last and self.input ~= "" then
+    if self.first > self.last and not self.input:isEmpty() then
         return "Redis said something that nobody had asked"
     end
 end
@@ -185,7 +183,7 @@ local function pump(self)
             return why
         end
         if bytes ~= "" then
-            self.input = self.input .. bytes
+            self.input:add(bytes)
             why = deliver(self)
             if why then
                 return why
@@ -266,7 +264,7 @@ local function live(self)
         self.refused = nil
         self.stream, why = stream.connect(self.loop, self.options.address, self.options.tls or {}, CONNECT)
         if self.stream then
-            self.input, self.at = "", 1
+            self.input = inputs.new()
             self.client = newClient(self)
             self.loop:spawn(function() begin(self) end)
             why = pump(self)

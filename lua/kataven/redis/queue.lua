@@ -193,9 +193,15 @@ function Queue:takeOver(seconds, count)
         return nil, problem
     end
     self.cursor = answer[1]
-    if #(answer[3] or {}) > 0 then
+    local deleted = answer[3] or {}
+    if #deleted > 0 then
         self.log("error", ("requests were deleted from %s by somebody, unanswered: %s"):format(
-            self.keys.stream, table.concat(answer[3], " ")))
+            self.keys.stream, table.concat(deleted, " ")))
+        -- Nobody will end them, by which a mark goes.
+        problem = select(2, self.commands:call("HDEL", self.keys.sent, unpack(deleted)))
+        if problem then
+            self.log("warning", ("their marks stay in %s: %s"):format(self.keys.sent, problem.message))
+        end
     end
     return answer[2]
 end

@@ -25,6 +25,20 @@ return [==[
         return kind == "nil" and "nothing" or "a " .. kind
     end
 
+    -- What follows each first byte of a letter that is not ASCII's.
+    local LETTERS = {
+        "[\194-\223][\128-\191]", "\224[\160-\191][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]",
+        "\237[\128-\159][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
+        "[\241-\243][\128-\191][\128-\191][\128-\191]", "\244[\128-\143][\128-\191][\128-\191]",
+    }
+
+    local function isUtf8(text)
+        for _, letter in ipairs(text:find "[\128-\255]" and LETTERS or {}) do
+            text = text:gsub(letter, " ")
+        end
+        return not text:find "[\128-\255]"
+    end
+
     -- How many letters are to be added, taken away, changed, or swapped with a neighbour.
     local function distance(a, b)
         local rows = { [0] = {} }
@@ -107,6 +121,8 @@ return [==[
                 return nil, ("domain_allowlist must be an array of strings, but entry %d is missing"):format(index)
             elseif type(list[index]) ~= "string" then
                 return nil, ("domain_allowlist[%d] must be a string, got %s"):format(index, describe(list[index]))
+            elseif not isUtf8(list[index]) then
+                return nil, ("domain_allowlist[%d] is not UTF-8"):format(index)
             end
             texts[index] = cjson.encode(list[index])
         end
@@ -141,7 +157,9 @@ return [==[
             return nil, ("disabled must be a boolean, got %s"):format(describe(fields.disabled))
         end
         for _, name in ipairs { "name", "agent_id", "disabled" } do
-            if fields[name] ~= nil then
+            if type(fields[name]) == "string" and not isUtf8(fields[name]) then
+                return nil, name .. " is not UTF-8"
+            elseif fields[name] ~= nil then
                 parts[#parts + 1] = ('"%s":%s'):format(name, cjson.encode(fields[name]))
             end
         end
