@@ -140,6 +140,7 @@ build = {
     ["kataven.plan.wanted"] = "lua/kataven/plan/wanted.lua",
     ["kataven.queue"] = "lua/kataven/queue.lua",
     ["kataven.redact"] = "lua/kataven/redact.lua",
+    ["kataven.redact.forms"] = "lua/kataven/redact/forms.lua",
     ["kataven.redis.connection"] = "lua/kataven/redis/connection.lua",
     ["kataven.redis.functions"] = "lua/kataven/redis/functions.lua",
     ["kataven.redis.handling"] = "lua/kataven/redis/handling.lua",

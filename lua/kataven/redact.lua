@@ -6,19 +6,18 @@
 --- `pk_live_…`), whoever owns it. What is found becomes `[redacted]`, and a text
 --- that went through once comes through again unchanged.
 
-local base64 = require "kataven.base64"
 local core = require "kataven.core"
+local forms = require "kataven.redact.forms"
 
 local redact = {}
 
 --- What stands where a secret was.
-redact.MASK = "[redacted]"
+redact.MASK = forms.MASK
 
-local MASK = redact.MASK
+--- A text without its percent-encoding.
+redact.withoutPercent = forms.withoutPercent
+
 local PERCENT, BACKSLASH = ("%"):byte(), ("\\"):byte()
-
--- Shorter runs of Base64 turn up in innocent text by accident.
-local SHORTEST_BASE64 = 8
 
 -- Headers that hold a secret, or say whose account it is, whatever they hold.
 local SENSITIVE = {
@@ -28,190 +27,6 @@ local SENSITIVE = {
     ["cookie"] = true,
     ["set-cookie"] = true,
 }
-
--- A code point of the Basic Multilingual Plane as UTF-8 bytes.
-local function utf8(code)
-    if code < 0x80 then
-        return string.char(code)
-    elseif code < 0x800 then
-        return string.char(0xC0 + math.floor(code / 64), 0x80 + code % 64)
-    end
-    return string.char(0xE0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
-end
-
--- Reads one percent or JSON escape at `at`: the bytes it stands for and the
--- position behind it, or nil where there is none.
-local function unescape(text, at)
-    local hex = text:match("^%%(%x%x)", at)
-    if hex then
-        return string.char(tonumber(hex, 16)), at + 3
-    end
-    local code = text:match("^\\u(%x%x%x%x)", at)
-    if code then
-        return utf8(tonumber(code, 16)), at + 6
-    end
-    local plain = text:match('^\\(["\\/])', at)
-    if plain then
-        return plain, at + 2
-    end
-end
-
--- Does `form`, from its k-th byte on, stand at `at`, each of its bytes written
--- plainly or escaped? Gives the position behind it. A percent sign or backslash
--- of the form itself can be read both ways, hence the recursion; `dead` keeps what
--- has led nowhere, since a row of them can be read in endless many.
-local function standsAt(text, at, form, k, dead)
-    while k <= #form do
-        local byte = text:byte(at)
-        local plain = byte == form:byte(k)
-        local bytes, behind
-
-        if byte == PERCENT or byte == BACKSLASH then
-            bytes, behind = unescape(text, at)
-        end
-        if bytes then
-            local state = at * (#form + 1) + k
-
-            dead = dead or {}
-            if dead[state] then
-                return nil
-            end
-            local stop = plain and standsAt(text, at + 1, form, k + 1, dead)
-            if stop then
-                return stop
-            end
-            dead[state] = true -- or it ends below, and is not asked again
-            if form:sub(k, k + #bytes - 1) ~= bytes then
-                return nil
-            end
-            at, k = behind, k + #bytes
-        elseif plain then
-            at, k = at + 1, k + 1
-        else
-            return nil
-        end
-    end
-    return at
-end
-
--- `nextAt(from)` gives where `form` may begin, `stopAt(at)` where it ends there.
-local function replaceAll(text, nextAt, stopAt)
-    local pieces, copied, at = {}, 1, nextAt(1)
-
-    while at do
-        local stop = stopAt(at)
-
-        if stop then
-            pieces[#pieces + 1] = text:sub(copied, at - 1)
-            pieces[#pieces + 1] = MASK
-            copied = stop
-        end
-        at = nextAt(stop or at + 1)
-    end
-    if copied == 1 then
-        return text
-    end
-    pieces[#pieces + 1] = text:sub(copied)
-    return table.concat(pieces)
-end
-
-local function replacePlain(text, form)
-    if not text:find(form, 1, true) then
-        return text
-    end
-    return replaceAll(text, function(from)
-        return (text:find(form, from, true))
-    end, function(at)
-        return at + #form
-    end)
-end
-
-local function replaceEscaped(text, form)
-    local start = "[%%\\" .. form:sub(1, 1):gsub("%W", "%%%0") .. "]"
-
-    return replaceAll(text, function(from)
-        return (text:find(start, from))
-    end, function(at)
-        return standsAt(text, at, form, 1)
-    end)
-end
-
--- What each percent escape stands for, as gsub wants it. Found out when it is
--- first met: most programs never do, and a start would take a twentieth longer.
-local percentEscapes = setmetatable({}, {
-    __index = function(escapes, hex)
-        local byte = string.char(tonumber(hex, 16))
-        escapes[hex] = byte
-        return byte
-    end,
-})
-
---- A text without its percent-encoding.
----@param text string
----@return string
-function redact.withoutPercent(text)
-    return (text:gsub("%%(%x%x)", percentEscapes))
-end
-
-local withoutPercent = redact.withoutPercent
-
-local function withoutJson(text)
-    text = text:gsub("\\u(%x%x%x%x)", function(hex)
-        return utf8(tonumber(hex, 16))
-    end)
-    return (text:gsub('\\(["\\/])', "%1"))
-end
-
--- Whether one of the forms can stand in a text with escapes. Looking for them
--- escape by escape takes seconds on a megabyte, and a host would wait; this
--- tells nearly every text apart that holds none.
-local function mayHold(text, forms)
-    local bare = withoutPercent(text)
-
-    for _, variant in ipairs { text, bare, withoutJson(text), withoutJson(bare) } do
-        for i = 1, #forms do
-            -- A form with an escape sign of its own may have been unmade.
-            if forms[i]:find("[%%\\]") or variant:find(forms[i], 1, true) then
-                return true
-            end
-        end
-    end
-    return false
-end
-
--- The part of the token's Base64 that stays the same whatever stands around the
--- token, when `before` bytes (0, 1 or 2) of its first group are not its own.
-local function stableBase64(token, before)
-    local text = base64.encode(("\0"):rep(before) .. token)
-    local first = before == 0 and 1 or before + 2
-    local last = math.floor((before + #token) * 8 / 6)
-
-    return text:sub(first, last)
-end
-
--- All forms to look for, each once. In lower case it stands where a server made
--- a header's name of it.
-local function formsOf(token)
-    local forms, seen = { token }, { [token] = true }
-
-    if token:lower() ~= token then
-        seen[token:lower()] = true
-        forms[#forms + 1] = token:lower()
-    end
-
-    for before = 0, 2 do
-        local standard = stableBase64(token, before)
-        local url = standard:gsub("%+", "-"):gsub("/", "_")
-
-        for _, form in ipairs { standard, url } do
-            if #form >= SHORTEST_BASE64 and not seen[form] then
-                seen[form] = true
-                forms[#forms + 1] = form
-            end
-        end
-    end
-    return forms
-end
 
 --- Hides one secret. It keeps the secret in a closure, so that no dump of the
 --- object shows it.
@@ -228,19 +43,19 @@ function redact.secrets(token)
         error("redact.secrets: token must be a string, got a " .. type(token), 2)
     end
 
-    local forms = (token == nil or token == "") and {} or nil
+    local list = (token == nil or token == "") and {} or nil
     local redactor = {}
 
     function redactor.text(_, text)
-        forms = forms or formsOf(token)
+        list = list or forms.of(token)
         local escaped = text:find("[%%\\]") ~= nil
-        local replace = escaped and replaceEscaped or replacePlain
+        local replace = escaped and forms.replaceEscaped or forms.replacePlain
 
-        if escaped and not mayHold(text, forms) then
+        if escaped and not forms.mayHold(text, list) then
             return text
         end
-        for i = 1, #forms do
-            text = replace(text, forms[i])
+        for i = 1, #list do
+            text = replace(text, list[i])
         end
         return text
     end
@@ -252,7 +67,7 @@ end
 -- byte above "z", is of letters and digits only.
 local ENCODED_KEYS = {}
 for before = 0, 2 do
-    ENCODED_KEYS[#ENCODED_KEYS + 1] = stableBase64("k_live_", before)
+    ENCODED_KEYS[#ENCODED_KEYS + 1] = forms.stableBase64("k_live_", before)
 end
 
 -- The byte behind a percent escape at `at`, be it encoded again (%2D, %252D), and
@@ -303,7 +118,7 @@ end
 -- Hides what follows sk_live_ and pk_live_, to the key's very end: half of a key
 -- that was left behind an escape would be found by nothing afterwards.
 local function hidePlainKeys(text)
-    return replaceAll(text, function(from)
+    return forms.replaceAll(text, function(from)
         local _, stop = text:find("[sp]k_live_", from)
         return stop and stop + 1
     end, function(at)
@@ -317,7 +132,7 @@ end
 
 -- Hides the whole run of letters and digits in which `form` stands.
 local function hideEncodedKeys(text, form)
-    return replaceAll(text, function(from)
+    return forms.replaceAll(text, function(from)
         local start = text:find(form, from, true)
         while start and start > from and text:find("^%w", start - 1) do
             start = start - 1
@@ -350,7 +165,7 @@ end
 ---@param text string
 ---@return string
 function redact.unescape(text)
-    return withoutPercent(withoutJson(text))
+    return forms.withoutPercent(forms.withoutJson(text))
 end
 
 --- Hides both kinds at once. A token that looks like a Kataven key comes out as
@@ -378,7 +193,7 @@ end
 ---@return string
 function redact.header(name, value, scrub)
     if SENSITIVE[name:lower()] then
-        return MASK
+        return redact.MASK
     end
     return scrub(value)
 end

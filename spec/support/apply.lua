@@ -2,6 +2,7 @@
 --- it: on the hub's side, and in the file of created keys.
 
 local assert = require "luassert"
+local busted = require "busted"
 local child = require "spec.support.child"
 local files = require "spec.support.files"
 local json = require "dkjson"
@@ -150,6 +151,79 @@ function apply.finish(hub, words)
         assert.is_true(advised, "no advice in: " .. errors)
     end
     error("it does not come to an end", 2)
+end
+
+--- The changes of a document as short lines.
+---@param changes table[]
+---@return string[]
+function apply.short(changes)
+    local lines = {}
+    for index, change in ipairs(changes) do
+        lines[index] = change.action .. " " .. change.name
+    end
+    return lines
+end
+
+local Desk = {}
+Desk.__index = Desk
+
+--- Makes the file of wanted keys, `desk.file`.
+---@return string path
+function Desk:wanted(list)
+    if self.file then
+        os.remove(self.file)
+    end
+    self.file = apply.file(list)
+    return self.file
+end
+
+--- Runs it where it goes well, and gives its document and its messages.
+function Desk:done(words, options)
+    local output, errors, status = apply.run(self.hub, words, options)
+    assert.equal(0, status, errors)
+    local document, stop = json.decode(output, 1, json.null)
+    assert.equal("\n", output:sub(stop), "more than one document")
+    return document, errors
+end
+
+--- Runs it where it ends with this status; gives its messages and its output.
+function Desk:refused(status, words, options)
+    local output, errors, code = apply.run(self.hub, words, options)
+    assert.equal(status, code, errors)
+    return errors, output
+end
+
+--- Describes something with a hub, `desk.hub`, which every test finds empty, and
+--- a path, `desk.out`, where there is no file yet. That and `desk.file` are removed.
+---@param title string
+---@param tests fun(desk: table)
+function apply.describe(title, tests)
+    busted.describe(title, function()
+        local desk = setmetatable({}, Desk)
+
+        busted.lazy_setup(function()
+            desk.hub = servers.hub {}
+        end)
+
+        busted.lazy_teardown(function()
+            desk.hub:stop()
+        end)
+
+        busted.before_each(function()
+            desk.hub:reset()
+            desk.out = apply.nowhere()
+        end)
+
+        busted.after_each(function()
+            os.remove(desk.out)
+            if desk.file then
+                os.remove(desk.file)
+                desk.file = nil
+            end
+        end)
+
+        tests(desk)
+    end)
 end
 
 return apply
