@@ -61,7 +61,6 @@ build = {
         "src/lkat_encode.c",
         "src/lkat_engine.c",
         "src/lkat_file.c",
-        "src/lkat_interrupt.c",
         "src/lkat_json.c",
         "src/lkat_op.c",
         "src/lkat_policy.c",

@@ -68,7 +68,11 @@ int kat_signals_open(const int *numbers, size_t count)
     sigemptyset(&action.sa_mask);
     while (watch.count < count) {
         watch.numbers[watch.count] = numbers[watch.count];
-        if (sigaction(numbers[watch.count], &action, &watch.before[watch.count]) != 0) {
+        struct sigaction *before = &watch.before[watch.count];
+        int number = numbers[watch.count];
+
+        if (sigaction(number, NULL, before) != 0 ||
+            (before->sa_handler != SIG_IGN && sigaction(number, &action, NULL) != 0)) {
             saved = errno;
             give_back();
             close_pipe();

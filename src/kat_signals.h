@@ -11,7 +11,8 @@ KAT_BEGIN_DECLS
 
 enum { KAT_SIGNALS_MAX = 4 };
 
-/* Watches `count` signals. Gives the descriptor to read, which is never
+/* Watches `count` signals, but for those that the process ignores, as under nohup:
+ * they stay ignored. Any other breaks a wait, too. Gives the descriptor to read, which is never
  * blocking and closed on exec; or -1 and errno: EBUSY where a watch is on. */
 int kat_signals_open(const int *numbers, size_t count);
 

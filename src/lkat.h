@@ -83,7 +83,6 @@ void lkat_open_policy(lua_State *L); /* retryAfter, retryDelay, maybeApplied */
 void lkat_open_url(lua_State *L);    /* base, join, escape */
 void lkat_open_file(lua_State *L);   /* save, isFile */
 void lkat_open_append(lua_State *L); /* appender */
-void lkat_open_interrupt(lua_State *L);
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
 void lkat_open_streams(lua_State *L); /* of the standard streams */

@@ -88,7 +88,6 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     lkat_open_url(L);
     lkat_open_file(L);
     lkat_open_append(L);
-    lkat_open_interrupt(L);
     lkat_open_engine(L);
     lkat_open_op(L);
     lkat_open_streams(L);

@@ -62,6 +62,24 @@ static void whoever_had_a_signal_gets_it_back(void **state)
     signal(SIGUSR1, SIG_DFL);
 }
 
+static void what_is_ignored_stays_so(void **state)
+{
+    const int numbers[] = {SIGUSR1, SIGTERM};
+    struct sigaction now;
+
+    (void)state;
+    signal(SIGUSR1, SIG_IGN);
+    assert_true(kat_signals_open(numbers, 2) >= 0);
+    raise(SIGUSR1);
+    raise(SIGTERM);
+    assert_int_equal(kat_signals_take(), SIGTERM);
+    assert_int_equal(kat_signals_take(), 0);
+    kat_signals_close();
+    assert_int_equal(sigaction(SIGUSR1, NULL, &now), 0);
+    assert_true(now.sa_handler == SIG_IGN);
+    signal(SIGUSR1, SIG_DFL);
+}
+
 static void there_is_one_watch_at_a_time(void **state)
 {
     const int numbers[] = {SIGUSR1};
@@ -113,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_signal_is_taken_once_in_order),
         cmocka_unit_test(whoever_had_a_signal_gets_it_back),
+        cmocka_unit_test(what_is_ignored_stays_so),
         cmocka_unit_test(there_is_one_watch_at_a_time),
         cmocka_unit_test(what_cannot_be_watched_changes_nothing),
         cmocka_unit_test(the_pipe_is_no_childs_and_never_blocks),

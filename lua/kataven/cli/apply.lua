@@ -15,6 +15,9 @@ local apply = {}
 
 local FOUND_CHANGES = 3
 
+-- The signals that ask a program to end, and their numbers.
+local SIGNALS = { HUP = 1, INT = 2, TERM = 15 }
+
 -- Seconds: a signal that comes just before a wait does not break it.
 local LONGEST = 1
 
@@ -61,25 +64,38 @@ local function keeperOf(printed, out)
     }
 end
 
--- Has a signal end the client's waits by cancelling, once signals are caught.
+---@class kataven.cli.Interrupts
+---@field cancel kataven.Canceller of what such a signal ends
+---@field watch? table the core's, once they are watched
+---@field first? string the signal that came first
+
+-- The signal that asks to end, if one came.
+local function interrupted(interrupts)
+    interrupts.first = interrupts.first or interrupts.watch and interrupts.watch:take()
+    return interrupts.first
+end
+
+-- Has a signal end the client's waits by cancelling, once signals are watched.
 local function listen(self)
-    local cancel = kataven.canceller()
+    local interrupts = { cancel = kataven.canceller() }
     self.wait = function(seconds, fd)
         core.wait(math.min(seconds, LONGEST), fd)
-        if core.interrupted() then
-            cancel:cancel()
+        if interrupted(interrupts) then
+            interrupts.cancel:cancel()
         end
     end
-    return cancel
+    return interrupts
 end
 
 -- What carrying it out needs, and who hears of it.
-local function jobOf(self, printed, out, cancel)
+local function jobOf(self, printed, out, interrupts)
     return {
         client = self.client,
         keeper = keeperOf(printed, out),
-        cancel = cancel,
-        interrupted = core.interrupted,
+        cancel = interrupts.cancel,
+        interrupted = function()
+            return interrupted(interrupts) ~= nil
+        end,
         progress = function(done, total, change)
             self:progress(words.progress(done, total, change))
         end,
@@ -99,19 +115,23 @@ local function jobOf(self, printed, out, cancel)
 end
 
 -- Carries a plan out. Signals only ask it to end: torn out between an answer and
--- the write, a key would be lost.
-local function carryOut(self, plan, printed, out, cancel)
-    local job = jobOf(self, printed, out, cancel)
-    core.catchInterrupts()
+-- the write, a key would be lost. Gives the number of the one that did, too.
+local function carryOut(self, plan, printed, out, interrupts)
+    local job = jobOf(self, printed, out, interrupts)
+    local watch, problem = core.signals("INT", "TERM", "HUP")
+    if not watch then
+        error(context.failure { name = "SignalError", message = words.unwatched(problem) }, 0)
+    end
+    interrupts.watch = watch
     local ok, carried = xpcall(function()
         return carry.run(job, plan)
     end, context.ending)
-    local signal = core.interrupted()
-    core.releaseInterrupts()
+    local signal = interrupted(interrupts)
+    watch:close()
     if not ok then
         error(carried, 0)
     end
-    return carried, signal
+    return carried, SIGNALS[signal]
 end
 
 -- Says what went wrong, and gives the exit code.
@@ -181,7 +201,7 @@ local function candidatesOf(err)
 end
 
 local function run(self, arguments, wanted, out)
-    local cancel = listen(self) -- before the client is made
+    local interrupts = listen(self) -- before the client is made
     local rows, err = keys.list(self)
     if not rows then
         return self:fail(err)
@@ -208,7 +228,7 @@ local function run(self, arguments, wanted, out)
     if self.json then
         printed:start(plan)
     end
-    local carried, signal = carryOut(self, plan, printed, out, cancel)
+    local carried, signal = carryOut(self, plan, printed, out, interrupts)
     printed:finish(carried, lost, signal)
     return conclude(self, plan, carried, lost, signal, printed, out)
 end

@@ -37,6 +37,13 @@ local function ending(code, err)
     return setmetatable({ code = code, err = err }, Ending)
 end
 
+--- To be raised by what cannot go on.
+---@param err { name: string, message: string }
+---@return table
+function context.failure(err)
+    return ending(context.FAILED, err)
+end
+
 --- The message handler of a command: makes an Ending of whatever was raised.
 ---@param raised any
 ---@return table

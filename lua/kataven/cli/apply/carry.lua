@@ -113,7 +113,7 @@ end
 ---@field client kataven.Client
 ---@field keeper kataven.cli.Keeper
 ---@field cancel kataven.Canceller
----@field interrupted fun(): integer? the signal that asks to end
+---@field interrupted fun(): boolean whether a signal asks to end
 ---@field progress fun(done: integer, total: integer, next?: kataven.Change)
 ---@field done fun(change: kataven.Change, row: kataven.WidgetKey, plaintext?: string) a change was made, and kept
 ---@field unkept fun(unkept: table) a key was made, and could not be kept

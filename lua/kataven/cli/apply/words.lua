@@ -173,6 +173,12 @@ function words.failed(plan, carried)
     return far(plan, carried) .. "; " .. (lost and "see above before you apply again" or AGAIN)
 end
 
+---@param problem string
+---@return string
+function words.unwatched(problem)
+    return "nothing was sent, since a Ctrl-C could have lost a key: signals cannot be watched: " .. problem
+end
+
 ---@param plan kataven.Plan
 ---@param carried kataven.cli.Carried
 ---@return string
