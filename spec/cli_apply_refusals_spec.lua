@@ -118,15 +118,15 @@ kataven: %s: 3 problems
             (desk:refused(1, { desk:wanted { { name = "a" } }, "--keys-out", desk.out })))
     end)
 
-    it("sends nothing where it could not be interrupted without losing a key", function()
+    it("changes nothing where it could not be interrupted without losing a key", function()
         local before = desk.hub:stats().effects
         local errors = desk:refused(1, { desk:wanted { { name = "a" } } }, { before = [[
             require("kataven.core").signals = function()
                 return nil, "Too many open files"
             end
         ]] })
-        assert.equal("kataven: nothing was sent, since a Ctrl-C could have lost a key: signals cannot be watched: Too "
-            .. "many open files\n", errors)
+        assert.equal("kataven: nothing was changed, since a Ctrl-C could have lost a key: signals cannot be watched: "
+            .. "Too many open files\n", errors)
         assert.equal(before, desk.hub:stats().effects)
     end)
 

@@ -176,7 +176,7 @@ end
 ---@param problem string
 ---@return string
 function words.unwatched(problem)
-    return "nothing was sent, since a Ctrl-C could have lost a key: signals cannot be watched: " .. problem
+    return "nothing was changed, since a Ctrl-C could have lost a key: signals cannot be watched: " .. problem
 end
 
 ---@param plan kataven.Plan
