@@ -175,6 +175,7 @@ hub: deps-demo
 env:
 	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;"'
 	@echo 'export LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;;"'
+	@echo 'kataven() { $(LUA_BIN) "$(CURDIR)/bin/kataven" "$$@"; }'
 
 test: deps-test
 	@$(MAKE) --no-print-directory run-specs

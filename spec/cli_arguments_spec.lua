@@ -128,7 +128,7 @@ describe("the arguments of kataven", function()
 
     it("tell in the help that a cassette may be recorded", function()
         local out = command.inside { "--help" }:gsub("%s+", " ")
-        assert.truthy(out:find("and send nothing, unless KATAVEN_CASSETTE_MODE is record.", 1, true), out)
+        assert.truthy(out:find("and send nothing, unless KATAVEN_CASSETTE_MODE says otherwise.", 1, true), out)
     end)
 
     it("give the version", function()

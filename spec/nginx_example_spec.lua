@@ -60,9 +60,9 @@ describe("examples/openresty.conf", function()
         assert.equal(400, (ask("POST", "/keys")))
         assert.equal(403, (ask("GET", "/keys?name=x")))
         hub:next { { status = 500, body = "down" } }
-        assert.same({ 502, "It may have been made all the same.\n" }, { ask("POST", "/keys?name=x") })
+        assert.same({ 502, "It may have been made all the same: ServerError\n" }, { ask("POST", "/keys?name=x") })
         hub:next { { status = 400, body = "bad name" } }
-        assert.same({ 502, "It was not made.\n" }, { ask("POST", "/keys?name=x") })
+        assert.same({ 502, "It was not made: BadRequestError\n" }, { ask("POST", "/keys?name=x") })
         ask("DELETE", "/keys/none")
         server:await("the refusal in the log", function()
             return server:log():find("kataven: a call of a queue failed: NotFoundError", 1, true)

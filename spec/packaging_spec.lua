@@ -188,6 +188,12 @@ describe("packaging", function()
         end)
     end)
 
+    it("runs from this checkout, in a shell that was told of it", function()
+        local output = run('eval "$(make -s env LUA=%s DRIVER=%s)"; kataven --version; '
+            .. '%s -e "print(require([[kataven]])._VERSION)"', build.lua, build.driver, interpreter())
+        assert.matches("^kataven 0%.1%.0 %(.-%)\n0%.1%.0\n$", output)
+    end)
+
     it("installs a tree that runs with make, and removes it again", function()
         local place = " PREFIX=/opt/place DESTDIR=%s/a\\ root"
 

@@ -9,7 +9,7 @@
 ---@field path? string the specification's path, without the query
 ---@field status? integer HTTP status, where the server answered
 ---@field headers? table<string, string> the answer's headers, names in lower case
----@field body? string the answer's body as it came
+---@field body? string the answer's body, with the client's key hidden
 ---@field data? any the body decoded, where it is JSON
 ---@field retryAfter? number seconds that the server asked to wait
 ---@field requestId? string the answer's x-request-id

@@ -25,7 +25,7 @@ local headers = require "kataven.headers"
 
 ---@class kataven.Transport
 ---@field send fun(self: kataven.Transport, request: kataven.Request, wait: fun(seconds: number, fd?: integer): boolean?): kataven.Response?, kataven.Failure?
----@field over? fun(self: kataven.Transport, inner: kataven.Transport): kataven.Transport wraps a client's libcurl
+---@field over? fun(self: kataven.Transport, inner: kataven.Transport, apiKey: string): kataven.Transport wraps a client's libcurl; the key is for hiding it
 ---@field clock? fun(self: kataven.Transport): kataven.cassette.Clock? the time to live in
 
 local transport = {}

@@ -105,7 +105,7 @@ local function globals(parser)
     flag(parser, "--no-retry", "noRetry", "Try each call once.")
     flag(parser, "-v --verbose", "verbose", "Say on stderr what goes over the wire, without secrets.")
     option(parser, "--cassette", "FILE", "cassette", "Play recorded answers from this file, and send nothing, "
-        .. "unless KATAVEN_CASSETTE_MODE is record.")
+        .. "unless KATAVEN_CASSETTE_MODE says otherwise.")
     flag(parser, "--version", "version", "Show the version, and end."):action(ending(versionLine()))
 end
 

@@ -39,6 +39,7 @@ local connection = {}
 ---@field tls? kataven.redis.Tls
 ---@field name string for CLIENT SETNAME
 ---@field log fun(level: string, message: string)
+---@field told? { why?: string } what was logged last; those to one Redis may share it
 
 ---@class kataven.redis.Problem
 ---@field code string the first word of an error of Redis's, or "LOST"
@@ -251,7 +252,7 @@ local function begin(self)
         self.closing = self.closing or self.fussy and FINAL[refused.code]
         self.wake:fire()
     else
-        self.ready, self.fussy, self.told, self.pause = true, false, nil, PAUSE_FIRST
+        self.ready, self.fussy, self.told.why, self.pause = true, false, nil, PAUSE_FIRST
         self.changed:fire()
     end
 end
@@ -271,8 +272,8 @@ local function live(self)
         end
         lose(self, why)
         if not self.closing then
-            if self.told ~= why then
-                self.told = why
+            if self.told.why ~= why then
+                self.told.why = why
                 self.options.log("warning", ("no connection to %s: %s; trying again"):format(text, why))
             end
             self.changed:wait(self.pause * (1 - core.random() / 4))
@@ -296,6 +297,7 @@ function connection.new(loop, options)
         last = 0,
         ready = false,
         fussy = true, -- it has never stood
+        told = options.told or {},
         pause = PAUSE_FIRST, -- before the next attempt to connect
         wake = loop:event(),
         changed = loop:event(),
@@ -348,7 +350,7 @@ end
 ---@param why kataven.redis.Problem which is not logged here
 function Connection:renew(why)
     if self.ready then
-        self.ready, self.refused, self.told = false, why, why.message
+        self.ready, self.refused, self.told.why = false, why, why.message
         self.wake:fire()
     end
 end

@@ -317,8 +317,10 @@ end
 function Worker:run()
     local o, name = self.options, consumerName()
     local tls = { caFile = o.caFile, certFile = o.certFile, keyFile = o.keyFile }
+    local told = {}
     local function connect(what)
-        return connection.new(self.loop, { address = o.address, tls = tls, name = "kataven-" .. what, log = o.log })
+        return connection.new(self.loop, { address = o.address, tls = tls, name = "kataven-" .. what, log = o.log,
+            told = told })
     end
     self.commands, self.reader = connect "worker", connect "reader"
     self.queue = queues.new(self.loop, self.commands, { stream = o.stream, consumer = name, max = o.max, log = o.log,
