@@ -28,7 +28,7 @@ describe("the file of apply", function()
         files.write(path, '{"widget_keys":[{"name":"a",\n' .. table.concat(fields, ",\n") .. "}]}")
         local list, problem, details = file.read(path)
         assert.is_nil(list)
-        assert.equal(path .. ": 20000 problems", problem)
+        assert.equal(path .. ": 20000 problems; nothing was sent, so mend them and apply again", problem)
         assert.equal('line 3: the field "a" stands twice in one object', details[2])
         assert.equal('line 100: the field "a" stands twice in one object', details[99])
         assert.same({ 101, "and 19900 more" }, { #details, details[101] })
@@ -139,8 +139,8 @@ describe("the file of apply", function()
                 .. '{ "widget_keys": [ { "name": "acme.com", ... } ] }' }, { file.read(path) })
             files.write(path, '{"widget_keys":[{}, {}]}')
             local missing = "name is missing; it is what an entry is matched by"
-            assert.same({ nil, path .. ": 2 problems", { "entry 1: " .. missing, "entry 2: " .. missing } },
-                { file.read(path) })
+            assert.same({ nil, path .. ": 2 problems; nothing was sent, so mend them and apply again",
+                { "entry 1: " .. missing, "entry 2: " .. missing } }, { file.read(path) })
         end)
 
         it("has to be there, and to be one", function()

@@ -42,7 +42,7 @@ apply.describe("kataven widget-keys apply, where something is wrong,", function(
   entry 1 ("a"): unknown field "domains"; known are name, domain_allowlist, agent_id, disabled
   entry 2 ("b"): disabled must be true or false, got a number (1)
   entries 2 and 3 have the same name, "b"; a name may stand once only
-kataven: %s: 3 problems
+kataven: %s: 3 problems; nothing was sent, so mend them and apply again
 ]]):format(desk.file), (desk:refused(2, { desk.file })))
         end)
 
@@ -54,7 +54,8 @@ kataven: %s: 3 problems
             assert.equal("\n", errors:sub(stop))
             assert.same({
                 name = "UsageError",
-                message = desk.file .. ': 2 problems: entry 1 ("a"): unknown field "domains"; known are name, '
+                message = desk.file .. ': 2 problems; nothing was sent, so mend them and apply again: entry 1 ("a"): '
+                    .. 'unknown field "domains"; known are name, '
                     .. "domain_allowlist, agent_id, disabled; entry 2: name must be a string, got a number (7)",
             }, document.error)
         end)

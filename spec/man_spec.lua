@@ -1,6 +1,7 @@
 -- docs/man/kataven.1 says of every command and option what --help says, and of no other.
 
 local arguments = require "kataven.cli.arguments"
+local command = require "spec.support.command"
 local examples = require "spec.support.examples"
 local shell = require "spec.support.shell"
 
@@ -116,6 +117,14 @@ describe("docs/man/kataven.1", function()
         local here = codes(section "EXIT STATUS", "%.It (%d+)")
         assert.same({ 0, 1, 2, 3, 129, 130, 141, 143 }, here)
         assert.same(here, codes(README:match "\n## The command\n(.-)\n## ", "\n| (%d+) |"))
+    end)
+
+    it("has the exit codes of the help", function()
+        local here, help = section "EXIT STATUS", command.inside { "--help" }
+        local told = help:match "Ends with(.*)All of it"
+        for code in here:gmatch "%.It (%d+)" do
+            assert.truthy(told:find("%f[%d]" .. code .. "%f[%D]"), code)
+        end
     end)
 
     it("is a manual page without a fault", function()

@@ -314,6 +314,23 @@ describe("packaging", function()
         end)
     end)
 
+    it("has the command call the API as any script would", function()
+        -- Besides what everybody may require: JSON, files, signals, texts about mistakes, what hides secrets.
+        local shared = { check = true, core = true, errors = true, log = true, redact = true, version = true,
+            ["cassette.file"] = true, ["cassette.json"] = true, ["plan.wanted"] = true, ["redis.functions"] = true,
+            ["redis.load"] = true, ["redis.worker"] = true }
+        local found = 0
+        for _, path in ipairs(lines(run "find bin lua/kataven/cli.lua lua/kataven/cli -type f")) do
+            local file = assert(io.open(path, "rb"))
+            for name in file:read "*a":gmatch 'require[( ]*"kataven%.([%l%d_.]+)"' do
+                found = found + 1
+                assert.is_true(name:find "^cli" ~= nil or shared[name] or false, path .. " requires kataven." .. name)
+            end
+            file:close()
+        end
+        assert.is_true(found > 50, found)
+    end)
+
     it("keeps Lua out of the engine", function()
         local _, found = shell.try [==[grep -nE '#[[:space:]]*include[[:space:]]*[<"](lua|lauxlib|lkat)' src/kat_*]==]
 

@@ -1,5 +1,6 @@
 -- What the README shows is what happens: every Lua example in it runs, against the local hub.
 
+local build = require "spec.support.build"
 local child = require "spec.support.child"
 local examplesOf = require "spec.support.examples"
 local files = require "spec.support.files"
@@ -63,6 +64,49 @@ describe("README.md", function()
         local output = child.run(examples[1].text, { KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey })
         assert.truthy(output:find('data%-client%-key="pk_live_[%w_]+"'))
         assert.truthy(output:find("acme.com\tlive", 1, true))
+    end)
+
+    -- A search path as it is elsewhere.
+    local function absolute(path)
+        return ((";" .. path):gsub(";([^/;])", ";" .. root .. "/%1"):sub(2))
+    end
+
+    -- Runs a block of shell commands as it stands there, but for its Lua and what `replaced` says, where `mint.lua` and
+    -- `my_script.lua` are the first script.
+    local function runBlock(text, replaced)
+        local folder = shell.run "mktemp -d":gsub("\n$", "")
+        finally(function() shell.run("rm -r %s", folder) end)
+        for _, name in ipairs { "mint.lua", "my_script.lua" } do
+            files.write(folder .. "/" .. name, examples[1].text)
+        end
+        for from, to in pairs(replaced) do
+            text = text:gsub(from, to)
+        end
+        files.write(folder .. "/block.sh", "set -e\n" .. text:gsub("lua5%.4", child.interpreter()))
+        return shell.run("cd %s && LUA_PATH=%s LUA_CPATH=%s KATAVEN_BASE_URL=%s KATAVEN_API_KEY=%s sh ./block.sh",
+            folder, absolute(package.path), absolute(package.cpath), hub.url, hub.apiKey)
+    end
+
+    local MINTED = 'data%-client%-key="pk_live_[%w_]+"\n%S+\tacme%.com\tlive\n$'
+
+    it("shows how a checkout runs a script", function()
+        hub:reset()
+        local output = runBlock(blocks(README:match "\n## Try it\n(.-)\n## ", "sh")[2].text, {
+            ["make\n"] = ("make -s -C '%s' LUA=%s DRIVER=%s\n"):format(root, build.lua, build.driver),
+            ["make %-s env"] = ("make -s -C '%s' LUA=%s DRIVER=%s env"):format(root, build.lua, build.driver),
+        })
+        assert.matches(MINTED, output)
+    end)
+
+    it("shows how a script is recorded, and played without a key", function()
+        hub:reset()
+        local output = runBlock(blocks(README:match "\n## Test your scripts\n(.-)\n## ", "sh")[1].text, {
+            -- The second line is to do without the hub and its key.
+            ["\n(KATAVEN_CASSETTE=mint.json lua)"] = "\nunset KATAVEN_API_KEY KATAVEN_BASE_URL\n%1",
+        })
+        assert.matches('^data%-client%-key="pk_live_[%w_]+"\n%S+\tacme%.com\tlive\n'
+            .. 'data%-client%-key="pk_live_%[redacted%]"\n%S+\tacme%.com\tlive\n$', output)
+        assert.same({ 1, 2 }, { hub:stats().creates, hub:stats().total })
     end)
 
     it("shows the command at work", function()

@@ -195,7 +195,8 @@ function arguments.parser()
             .. "   kataven widget-keys create --help\n"
             .. "   kataven --json widget-keys list > keys.json\n\n"
             .. "Ends with 0 when it is done, 1 when a call failed, 2 for wrong usage, and\n"
-            .. "3 when apply --dry-run found changes. All of it: man kataven.")
+            .. "3 when apply --dry-run found changes; 130 after Ctrl-C, 129 and 143 after SIGHUP\n"
+            .. "and SIGTERM, 141 when nobody reads. All of it: man kataven.")
         :command_target "group"
     globals(root)
 

@@ -172,7 +172,7 @@ function file.read(path, stdin)
         end
         problems[MOST + 1] = ("and %d more"):format(count - MOST)
     end
-    return nil, ("%s: %d problems"):format(from, count), problems
+    return nil, ("%s: %d problems; nothing was sent, so mend them and apply again"):format(from, count), problems
 end
 
 return file
