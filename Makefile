@@ -235,7 +235,7 @@ $(BUILD)/lua: spec/support/lua.c
 # servers, the documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
-OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli_apply cli_apply_file \
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli_apply cli_apply_file cli_apply_refusals \
 	cli_apply_terminal cli_commands cli_process cli_redis cli_shells descriptors examples fault_ends faults gcstress hub man plan \
 	readme servers signals tcp_server testing_guide) $(wildcard spec/redis_*_spec.lua)
 
