@@ -110,7 +110,7 @@ static void no_timer_is_set_but_for_a_descriptor(void **state)
     assert_int_equal(timers_set, 0);
     kat_fd(f->engine);
     kat_prepare_wait(f->engine, &f->ops[1], PATIENCE_S, true);
-    assert_int_equal(timers_set, 1);
+    assert_true(timers_set > 0);
     kat_op_cancel(&f->ops[1]);
 }
 #else
