@@ -1,6 +1,7 @@
 -- Proxies: which requests go through one, and what it gets to see. The proxy is a scripted server that answers by
--- itself, so no name is ever resolved.
+-- itself, so no name is ever resolved; behind a tunnel that it opens, it is the server as well.
 
+local authority = require "spec.support.authority"
 local child = require "spec.support.child"
 local kataven = require "kataven"
 local servers = require "spec.support.servers"
@@ -92,5 +93,102 @@ describe("a proxy", function()
         local output = run({ no_proxy = "*" }, "http://hub.example", ("proxy = %q"):format(proxy.url))
         assert.equal("fine", output)
         assert.equal(1, proxy:log().connections)
+    end)
+end)
+
+describe("a tunnel through a proxy", function()
+    local OPENED = "HTTP/1.1 200 Connection established\r\nX-Proxy: mine\r\nX-Both: the proxy's\r\n\r\n"
+    local KEY = servers.answer {
+        status = 201, headers = { ["Content-Type"] = "application/json", ["X-Both"] = "the server's" },
+        body = '{"id":"wk_1"}',
+    }
+    local ca, known, unknown, proxy, client
+
+    lazy_setup(function()
+        ca = authority.new()
+        known = ca:issue { san = "DNS:hub.example", by = ca.root }
+        unknown = ca:issue { san = "DNS:hub.example", by = ca:issue { ca = true } }
+        proxy = servers.tcp()
+    end)
+
+    lazy_teardown(function()
+        proxy:stop()
+        ca:remove()
+    end)
+
+    after_each(function()
+        client:close()
+    end)
+
+    -- Plays these steps behind each tunnel. A retry that should not be would have its effect.
+    local function open(steps)
+        proxy:script { default = { { read = "head" }, { send = OPENED }, { ["repeat"] = 1, steps = steps } } }
+        client = kataven.new {
+            apiKey = "sk_live_spec_x", baseUrl = "https://hub.example", proxy = proxy.url, caFile = ca.root.only,
+            retry = { max = 1, baseDelay = 0.001 },
+        }
+    end
+
+    local function tls(certificate)
+        return { tls = { cert = certificate.cert, key = certificate.key } }
+    end
+
+    it("is the way of whole calls, of whose answers the proxy's is no part", function()
+        open { tls(known), { ["repeat"] = true, steps = { { read = "request" }, { send = KEY } } } }
+        for _ = 1, 2 do
+            local key, meta = assert(client.widgetKeys.create { name = "x" })
+            assert.equal("wk_1", key.id)
+            assert.equal(201, meta.status)
+            assert.equal("the server's", meta.headers["x-both"])
+            assert.is_nil(meta.headers["x-proxy"])
+        end
+        local log = proxy:log()
+        assert.equal(1, log.connections)
+        assert.equal(3, #log.requests)
+        assert.equal("hub.example:443", log.requests[1].target)
+        assert.equal("/api/v1/widget-keys", log.requests[3].target)
+    end)
+
+    it("at whose end stands a stranger is not used", function()
+        open { tls(unknown) }
+        local _, err = client.widgetKeys.create { name = "x" }
+        assert.equal("TLSError", err and err.name)
+        assert.equal(1, err.attempts)
+        assert.is_false(err.maybeApplied)
+        assert.is_nil(err.status)
+        assert.equal(1, #proxy:log().requests)
+    end)
+
+    it("that breaks before the handshake is over has let nothing through", function()
+        for _, steps in ipairs {
+            { { close = true } }, { { reset = true } }, { { read = 1 }, { close = true } },
+            { { read = 1 }, { reset = true } },
+        } do
+            open(steps)
+            local _, err = client.widgetKeys.create { name = "x" }
+            assert.equal("ConnectionError", err.name)
+            assert.equal(2, err.attempts)
+            assert.is_false(err.maybeApplied)
+            assert.is_nil(err.status)
+            client:close()
+        end
+    end)
+
+    -- On one that was kept, libcurl would open another tunnel and send the request again.
+    it("that breaks before the answer may have let the request through, which is not sent again", function()
+        local serve = { { read = "request" }, { send = KEY } }
+        for _, ending in ipairs { "close", "cut", "reset" } do
+            for before = 0, 1 do
+                open { tls(known), { ["repeat"] = before, steps = serve }, { read = "request" }, { effect = "created" },
+                    { [ending] = true } }
+                for _ = 1, before do assert(client.widgetKeys.create { name = "x" }) end
+                local _, err = client.widgetKeys.create { name = "x" }
+                assert.equal("ConnectionError", err and err.name)
+                assert.equal(1, err.attempts)
+                assert.is_true(err.maybeApplied)
+                assert.equal(1, proxy:log().effects.created)
+                client:close()
+            end
+        end
     end)
 end)

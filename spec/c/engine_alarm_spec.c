@@ -1,4 +1,6 @@
 /* Hosts without timers: the descriptor turns readable at the end of a wait. */
+#include <dlfcn.h>
+
 #include "fixture.h"
 
 /* For a host without timers: the descriptor alone ends a back-off, though the
@@ -73,6 +75,52 @@ static void an_alarm_is_not_lost_with_its_signal(void **state)
     assert_false(readable(fd, 0));
 }
 
+#if KAT_EPOLL
+#include <sys/timerfd.h>
+
+static int timers_set;
+
+/* The engine's, on its way to the system. */
+int timerfd_settime(int fd, int flags, const struct itimerspec *to, struct itimerspec *before)
+{
+    int (*real)(int, int, const struct itimerspec *, struct itimerspec *) = NULL;
+    void *symbol = dlsym(RTLD_NEXT, "timerfd_settime");
+
+    timers_set++;
+    memcpy(&real, &symbol, sizeof real);
+    return real ? real(fd, flags, to, before) : -1;
+}
+
+/* It costs a system call at each wait: only a host that has asked for the
+ * descriptor gets something for it. */
+static void no_timer_is_set_but_for_a_descriptor(void **state)
+{
+    fixture *f = *state;
+    int i;
+
+    timers_set = 0;
+    server_does(&f->server, hold_the_slow);
+    start_and_await(f, &f->ops[1], (ask){.path = "/slow"}); /* blocking, as `run` is */
+    run(f, (ask){0});
+    kat_op_claim(&f->ops[0]);
+    for (i = 1; i <= 3; i++) {
+        kat_prepare_wait(f->engine, NULL, PATIENCE_S - i, false);
+        kat_prepare_wait(f->engine, &f->ops[1], PATIENCE_S, false);
+    }
+    assert_int_equal(timers_set, 0);
+    kat_fd(f->engine);
+    kat_prepare_wait(f->engine, &f->ops[1], PATIENCE_S, true);
+    assert_true(timers_set > 0);
+    kat_op_cancel(&f->ops[1]);
+}
+#else
+static void no_timer_is_set_but_for_a_descriptor(void **state)
+{
+    (void)state;
+    skip();
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -80,6 +128,7 @@ int main(void)
         FIXTURE(an_alarm_that_is_over_is_forgotten),
         FIXTURE(an_alarm_needs_no_request),
         FIXTURE(an_alarm_is_not_lost_with_its_signal),
+        FIXTURE(no_timer_is_set_but_for_a_descriptor),
     };
 
     return cmocka_run_group_tests_name("engine_alarm", tests, NULL, NULL);

@@ -73,6 +73,21 @@ static void a_handshake_that_fails_sends_nothing(void **state)
     }
 }
 
+/* A server that is offered HTTP/2 takes it, and two requests may then share a
+ * connection. The first message of a handshake is in clear. */
+static void http_1_1_is_all_that_is_offered(void **state)
+{
+    /* The extension 16 (ALPN): its length, that of its list, and of each name. */
+    static const char offer[] = "\0\x10\0\x0b\0\x09\x08http/1.1";
+    fixture *f = *state;
+
+    f->server.raw = true;
+    server_does(&f->server, drop);
+    run(f, (ask){.origin = "https://127.0.0.1"});
+    assert_int_equal(f->server.last[0], 0x16); /* a handshake's record */
+    assert_non_null(memmem(f->server.last, sizeof f->server.last, offer, sizeof offer - 1));
+}
+
 static tls peer;
 
 static int peer_up(void **state)
@@ -160,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE(a_handshake_that_fails_sends_nothing),
+        FIXTURE(http_1_1_is_all_that_is_offered),
         FIXTURE(a_certificate_that_is_known_is_taken),
         FIXTURE(an_unknown_one_is_refused),
         FIXTURE(one_for_another_host_is_refused),

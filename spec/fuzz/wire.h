@@ -15,30 +15,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../c/still_clock.h"
 #include "fuzz.h"
 
-#if defined(__linux__) && defined(__LP64__)
-#include <sys/syscall.h>
-
+/* Where the clock is the system's, a time-out takes its time. */
+#if STILL_CLOCK
 #define WIRE_TIMEOUT 30.0
-
-/* libcurl and the engine read this in place of the C library's own. Elsewhere
- * the clock is the system's, and a time-out takes its time. */
-static int64_t wire_ns = (int64_t)1000 * 1000000000;
-
-int clock_gettime(clockid_t id, struct timespec *ts)
-{
-    if (id != CLOCK_MONOTONIC)
-        return (int)syscall(SYS_clock_gettime, id, ts);
-    wire_ns += 1000; /* for loops that wait for time to pass */
-    ts->tv_sec = (time_t)(wire_ns / 1000000000);
-    ts->tv_nsec = (long)(wire_ns % 1000000000);
-    return 0;
-}
 
 static inline void wire_pass(double seconds)
 {
-    wire_ns += (int64_t)(seconds * 1e9);
+    still_pass(seconds);
 }
 #else
 #define WIRE_TIMEOUT 0.2
