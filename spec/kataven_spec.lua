@@ -32,6 +32,8 @@ describe("kataven", function()
             assert.matches("takes a table of options, got a string", misuse(function() kataven.new(spy.TOKEN) end))
             assert.matches('unknown option "apikey"; did you mean "apiKey"%?',
                 misuse(function() kataven.new { apikey = spy.TOKEN } end))
+            assert.matches("call it with a dot: kataven%.new { %.%.%. }",
+                misuse(function() kataven:new { apiKey = spy.TOKEN } end))
             assert.matches("baseUrl must not hold a query", misuse(function()
                 kataven.new { apiKey = spy.TOKEN, baseUrl = "https://example.com/?a" }
             end))

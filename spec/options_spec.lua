@@ -282,7 +282,7 @@ describe("the options of kataven.new", function()
                 return problem("retry", retry)
             end
 
-            assert.matches('unknown option in retry: "tries"', wrong { tries = 3 })
+            assert.matches('unknown option of retry "tries"', wrong { tries = 3 })
             assert.matches('"maxdelay"; did you mean "maxDelay"%?', wrong { maxdelay = 3 })
             assert.matches("retry.max must be a whole number, got a number %(1.5%)", wrong { max = 1.5 })
             assert.matches("retry.max must be a finite number of at least 0", wrong { max = -1 })

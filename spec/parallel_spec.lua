@@ -86,7 +86,7 @@ describe("client:parallel", function()
             assert.equal(thing, results[6].err)
             assert.same({ err = "here" }, results[7])
             assert.same({ err = "the task raised nil" }, results[8])
-            assert.matches("parallel_spec.lua:%d+: id is empty", results[9].err)
+            assert.matches("parallel_spec.lua:%d+: id is empty: it must be the id of a key", results[9].err)
             assert.equal(9, #results)
         end)
 

@@ -151,10 +151,10 @@ describe("the functions inside Redis", function()
             "kataven_create takes a JSON object of fields (name, domain_allowlist, agent_id), got broken JSON: "
                 .. "Expected comma or object end but found T_END at character 12" },
         { { "update", "wk_1", '{"disabled":"yes"}' }, 'disabled must be a boolean, got a string ("yes")' },
-        { { "update", "", "{}" }, "id is empty" },
+        { { "update", "", "{}" }, "id is empty: it must be the id of a key, as list gives it" },
         { { "update", "..", "{}" }, 'id must not be "..", which a server may read as another path' },
         { { "delete", "." }, 'id must not be ".", which a server may read as another path' },
-        { { "delete", "a\nb" }, "id holds a control character" },
+        { { "delete", "a\nb" }, "id holds a control character: it must be the id of a key, as list gives it" },
         { { "delete", "a", '{"deadlin":1}' }, 'unknown option "deadlin"; did you mean "deadline"?' },
         { { "delete", "a", '{"deadline":0}' }, "deadline must be a finite number greater than 0, got a number (0)" },
         { { "list", '{"timeout":"5"}' }, 'timeout must be a finite number greater than 0, got a string ("5")' },

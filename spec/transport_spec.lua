@@ -67,6 +67,19 @@ describe("a transport of one's own", function()
         assert.same({ "NotFoundError", "" }, { err.name, err.body })
     end)
 
+    it("does not know of maxResponseBytes, which holds for what it gives", function()
+        local answer = spy.json(("[%s]"):format((" "):rep(98)))
+        local client = spy.client(spy.new(answer), { maxResponseBytes = 100, retry = false })
+        assert.same({}, client.widgetKeys.list())
+
+        client = spy.client(spy.new(answer), { maxResponseBytes = 99, retry = false })
+        local _, err = client.widgetKeys.list()
+        assert.same({ "ResponseError", 200, 1, false }, { err.name, err.status, err.attempts, err.maybeApplied })
+        assert.equal("the answer is larger than maxResponseBytes allows", err.message)
+        _, err = client.widgetKeys.create { name = "a" }
+        assert.same({ "ResponseError", true }, { err.name, err.maybeApplied })
+    end)
+
     it("may write headers in any case", function()
         local _, err = returning({ status = 429, headers = { ["Retry-After"] = 7, ["X-Request-Id"] = "r1" } })
             .widgetKeys.list()

@@ -3,8 +3,8 @@
 
 local canceller = require "kataven.canceller"
 local core = require "kataven.core"
-local errors = require "kataven.errors"
 local failures = require "kataven.failures"
+local transports = require "kataven.transport"
 local waiting = require "kataven.waiting"
 
 local stopped, wait, bell = waiting.stopped, waiting.wait, waiting.bell
@@ -68,44 +68,6 @@ local function takeTurn(self)
     end
 end
 
--- Whether a request had gone out, by what a transport says of its failure. In
--- doubt it had: a repeated write is worse than one that is not repeated.
-local function wasSent(problem)
-    if problem.kind == "connect" or problem.kind == "tls" or problem.kind == "cassette" then
-        return problem.sent == true
-    end
-    return problem.sent ~= false
-end
-
--- What a transport of somebody else's gave, brought into the form it ought to
--- have.
-local function normal(response, problem)
-    if type(response) == "table" and errors.isStatus(response.status)
-        and (response.headers == nil or type(response.headers) == "table")
-        and (response.body == nil or type(response.body) == "string") then
-        local headers = {}
-        for name, value in pairs(response.headers or {}) do
-            headers[tostring(name):lower()] = tostring(value)
-        end
-        return { status = response.status, headers = headers, body = response.body or "" }
-    end
-    if not response and type(problem) == "table" and failures.known(problem.kind) then
-        local sent = wasSent(problem)
-        return nil, {
-            kind = problem.kind == "connect" and sent and "connection" or problem.kind,
-            message = problem.message ~= nil and tostring(problem.message) or nil,
-            sent = sent,
-            status = errors.isStatus(problem.status) and problem.status or nil,
-        }
-    end
-    -- Nothing is known, so the worst is assumed: that it was sent.
-    return nil, {
-        kind = "connection",
-        message = "the transport returned neither a response nor a failure: " .. tostring(problem or response),
-        sent = true,
-    }
-end
-
 local function copy(set)
     local new = {}
     for name, value in pairs(set) do
@@ -144,7 +106,8 @@ local function send(self)
     local parks = through and self.crew ~= nil
     if not own then
         request.headers = copy(request.headers)
-        return normal(transport:send(request, waiter(self), turn, parks))
+        local response, problem = transport:send(request, waiter(self), turn, parks)
+        return transports.normal(response, problem, client.maxResponseBytes)
     elseif self.wait == core.wait and not self.cancel then
         return transport:send(request, core.wait, turn)
     end
@@ -177,7 +140,8 @@ end
 -- attempt where there may be one.
 local function refusal(self, response)
     local outcome = { safe = self.safe, sent = true, status = response.status }
-    local told = core.retryAfter(response.headers["retry-after"], response.headers["date"])
+    local told = response.headers["retry-after"]
+    told = core.retryAfter(told and told:match "^%s*(.-)%s*$", response.headers["date"])
     local err = failures.answered(self, response, outcome, told)
     return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
         timeLeft(self))

@@ -87,6 +87,7 @@ local function newInside(o)
         connectTimeout = o.connectTimeout,
         deadline = o.deadline,
         maxConcurrent = o.maxConcurrent,
+        maxResponseBytes = o.maxResponseBytes,
         log = o.log,
         redactor = redact.secrets(o.apiKey),
         now = clock and clock.now or core.now,

@@ -25,6 +25,9 @@ local kataven = {
 ---@param given? kataven.Options explicit, else environment, else default
 ---@return kataven.Client
 function kataven.new(given)
+    if given == kataven then
+        error("call it with a dot: kataven.new { ... }", 2)
+    end
     local resolved, problem = options.client(given)
     if not resolved then
         error(problem, 2)

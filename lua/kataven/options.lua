@@ -36,7 +36,7 @@ local function retryProblem(retry)
     elseif type(retry) ~= "table" then
         return ("retry must be true, false or a table, got %s"):format(check.describe(retry))
     end
-    local problem = check.unknown(retry, RETRY_KNOWN, "option in retry:")
+    local problem = check.unknown(retry, RETRY_KNOWN, "option of retry")
         or check.number("retry.max", retry.max, 0, true)
         or check.number("retry.baseDelay", retry.baseDelay, 0, true)
         or check.number("retry.maxDelay", retry.maxDelay, 0, true)
@@ -110,7 +110,7 @@ local function keyProblem(key, accountId)
         return "apiKey is blank; it should begin with sk_live_"
     elseif check.hasControl(key) then
         return key:find("[\r\n]$") and "apiKey ends with a line break: was it read from a file? Trim it first"
-            or "apiKey holds a control character"
+            or "apiKey holds a control character: it must be the key alone (sk_live_...)"
     elseif key:find("^%s") or key:find("%s$") then
         return "apiKey begins or ends with a blank; trim it first"
     elseif key:find("^pk_live_") then
@@ -135,7 +135,7 @@ end
 local function userAgentProblem(agent)
     local problem = check.type("userAgent", agent, "string")
     if not problem and agent and (agent == "" or check.hasControl(agent)) then
-        problem = "userAgent must be text without control characters"
+        problem = ("userAgent must be text without control characters, got %s"):format(check.describe(agent))
     end
     return problem
 end
@@ -156,7 +156,8 @@ end
 local function pathProblem(name, path)
     local problem = check.type(name, path, "string")
     if not problem and path and (path == "" or path:find("%z")) then
-        problem = ("%s must be the name of a %s"):format(name, name == "caFile" and "file" or "directory")
+        problem = ("%s must be the name of a %s, got %s"):format(name, name == "caFile" and "file" or "directory",
+            check.describe(path))
     end
     return problem
 end

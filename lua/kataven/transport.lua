@@ -1,6 +1,9 @@
---- The transport over libcurl: one attempt, driven by the C core.
+--- The transport over libcurl: one attempt, driven by the C core. And what others
+--- give, made like what it gives.
 
 local core = require "kataven.core"
+local errors = require "kataven.errors"
+local failures = require "kataven.failures"
 local headers = require "kataven.headers"
 
 ---@class kataven.Request one attempt, as a transport gets it
@@ -156,6 +159,53 @@ function Curl:sendAtOnce(request, set, timeout, connectTimeout)
         error(problem, 0)
     end
     return taken(op, request.top)
+end
+
+-- Whether a request had gone out, by what a transport says of its failure. In
+-- doubt it had: a repeated write is worse than one that is not repeated.
+local function wasSent(problem)
+    if problem.kind == "connect" or problem.kind == "tls" or problem.kind == "cassette" then
+        return problem.sent == true
+    end
+    return problem.sent ~= false
+end
+
+--- What a transport of somebody else's gave, brought into the form it ought to
+--- have. It does not know how large an answer may be.
+---@param response any
+---@param problem any
+---@param maxResponseBytes integer
+---@return kataven.Response?
+---@return kataven.Failure?
+function transport.normal(response, problem, maxResponseBytes)
+    if type(response) == "table" and errors.isStatus(response.status)
+        and (response.headers == nil or type(response.headers) == "table")
+        and (response.body == nil or type(response.body) == "string") then
+        if #(response.body or "") > maxResponseBytes then
+            return nil, { kind = "tooLarge", sent = true, status = response.status,
+                message = "the answer is larger than maxResponseBytes allows" }
+        end
+        local named = {}
+        for name, value in pairs(response.headers or {}) do
+            named[tostring(name):lower()] = tostring(value)
+        end
+        return { status = response.status, headers = named, body = response.body or "" }
+    end
+    if not response and type(problem) == "table" and failures.known(problem.kind) then
+        local sent = wasSent(problem)
+        return nil, {
+            kind = problem.kind == "connect" and sent and "connection" or problem.kind,
+            message = problem.message ~= nil and tostring(problem.message) or nil,
+            sent = sent,
+            status = errors.isStatus(problem.status) and problem.status or nil,
+        }
+    end
+    -- Nothing is known, so the worst is assumed: that it was sent.
+    return nil, {
+        kind = "connection",
+        message = "the transport returned neither a response nor a failure: " .. tostring(problem or response),
+        sent = true,
+    }
 end
 
 return transport

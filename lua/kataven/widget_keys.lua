@@ -114,11 +114,11 @@ local function itemPath(id, method)
         return nil, ("widgetKeys.%s takes a key's id as its first argument, a string, got %s"):format(
             method, check.describe(id))
     elseif id == "" then
-        return nil, "id is empty"
+        return nil, "id is empty: it must be the id of a key, as list gives it"
     elseif id == "." or id == ".." then
         return nil, ("id must not be %q, which a server may read as another path"):format(id)
     elseif check.hasControl(id) then
-        return nil, "id holds a control character"
+        return nil, "id holds a control character: it must be the id of a key, as list gives it"
     end
     return COLLECTION .. "/" .. core.escape(id)
 end

@@ -159,6 +159,13 @@ function Recorder:displaced(sending)
     end
 end
 
+-- An entry, as a message may name it: its line may hold what was found in it.
+---@private
+function Recorder:named(entry)
+    local line = self.secrets.answer(self.secrets.request(entry.line))
+    return self.secrets.find(line, 1) and line:match "^%S+" or line
+end
+
 --- Saves what is not saved yet. The whole text is searched before anything is
 --- opened for writing.
 ---@param sending boolean|nil is there more to come?
@@ -177,7 +184,7 @@ function Recorder:save(sending)
     local index, what = self:leak()
     if index then
         self.problem = ("%s was not saved: after redaction interaction %d (%s) still holds %s. Take it out with the "
-            .. "option redact"):format(self.path, index, self.entries[index].line, what)
+            .. "option redact"):format(self.path, index, self:named(self.entries[index]), what)
         self.broken = true
         return self.problem
     end

@@ -178,11 +178,11 @@ return [==[
         if type(id) ~= "string" then
             return ("kataven_%s takes a key's id, a string, got %s"):format(method, describe(id))
         elseif id == "" then
-            return "id is empty"
+            return "id is empty: it must be the id of a key, as list gives it"
         elseif id == "." or id == ".." then
             return ('id must not be "%s", which a server may read as another path'):format(id)
         elseif id:find "[%z\1-\31\127]" then
-            return "id holds a control character"
+            return "id holds a control character: it must be the id of a key, as list gives it"
         end
     end
 
