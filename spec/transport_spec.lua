@@ -196,6 +196,41 @@ describe("a transport of one's own", function()
         assert.equal("ClosedError", err.name)
     end)
 
+    -- Waits until it is told to stop, and knows no time itself.
+    local function patient(step)
+        return function(_, wait)
+            for _ = 1, 10000 do
+                if wait(step) then
+                    return nil, { kind = "cancelled", sent = true }
+                end
+            end
+            error "it was never told"
+        end
+    end
+
+    it("is told when its time is up, and need not keep it", function()
+        for step, most in pairs { [0.01] = 2.1, [50] = 51 } do
+            local transport = spy.new(patient(step))
+            local client = spy.client(transport, { retry = false })
+            local _, err = client.widgetKeys.create({ name = "a" }, { timeout = 2 })
+            assert.same({ "TimeoutError", true }, { err.name, err.maybeApplied })
+            assert.matches("^no whole answer within timeout = 2 s: the transport was told to stop", err.message)
+            assert.is_true(transport.time >= 2 and transport.time <= most, transport.time)
+            _, err = client.widgetKeys.list { timeout = 5, deadline = 3 }
+            assert.matches("^no whole answer within the deadline of 3 s: ", err.message)
+        end
+    end)
+
+    it("that has no clock never waits longer than its time", function()
+        local client = kataven.new { apiKey = spy.TOKEN, transport = { send = function(_, ...)
+            return patient(3600)(...)
+        end } }
+        local began = os.time()
+        local _, err = client.widgetKeys.list { deadline = 0.1 }
+        assert.equal("TimeoutError", err.name)
+        assert.is_true(os.time() - began < 60)
+    end)
+
     it("need not be a table", function()
         local object = setmetatable({}, {
             __index = function(_, name)

@@ -76,11 +76,33 @@ local function copy(set)
     return new
 end
 
--- What somebody else's transport gets to wait with.
-local function waiter(self)
+-- Seconds: a transport that keeps the time itself has seen that it is up by then.
+local GRACE = 0.05
+
+-- What somebody else's transport gets to wait with. Where libcurl is behind it,
+-- that keeps the time.
+local function waiter(self, due)
+    local now = self.client.now
     return function(seconds, fd)
-        return wait(self, seconds, fd or bell(self, seconds))
+        local left = due + GRACE - now()
+        if seconds > left and not self.client.ownClock then
+            seconds = left > waiting.SHORTEST and left or waiting.SHORTEST
+        end
+        return wait(self, seconds, fd or bell(self, seconds)) or now() >= due + GRACE
     end
+end
+
+-- An attempt by somebody else's transport.
+local function sendBy(self, transport, request, turn, parks)
+    local client = self.client
+    local due = client.curl and math.huge or client.now() + request.timeout
+    request.headers = copy(request.headers)
+    local response, problem = transport:send(request, waiter(self, due), turn, parks)
+    response, problem = transports.normal(response, problem, client.maxResponseBytes)
+    if problem and problem.kind == "cancelled" and not stopped(self) and client.now() >= due then
+        problem.kind, problem.message = "timeout", "the transport was told to stop"
+    end
+    return response, problem
 end
 
 local function send(self)
@@ -105,9 +127,7 @@ local function send(self)
     local turn = through and self.turn or nil
     local parks = through and self.crew ~= nil
     if not own then
-        request.headers = copy(request.headers)
-        local response, problem = transport:send(request, waiter(self), turn, parks)
-        return transports.normal(response, problem, client.maxResponseBytes)
+        return sendBy(self, transport, request, turn, parks)
     elseif self.wait == core.wait and not self.cancel then
         return transport:send(request, core.wait, turn)
     end
