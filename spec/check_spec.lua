@@ -40,10 +40,13 @@ describe("kataven.check", function()
             timeout = "timeout", TimeOut = "timeout", timeot = "timeout", tiemout = "timeout", base_url = "baseUrl",
             BASEURL = "baseUrl", domainAllowList = "domain_allowlist", domain_allow_list = "domain_allowlist",
             mix = "max", connect_timeout = "connectTimeout", ["base-url"] = "baseUrl",
+            -- What begins alike, where nothing is nearer.
+            domain = "domain_allowlist", domains = "domain_allowlist", connections = "connectTimeout",
+            timer = "timeout",
         } do
             assert.equal(meant, check.nearest(given, known))
         end
-        for _, given in ipairs { "x", "colour", "domain", "min2", "", 5, true } do
+        for _, given in ipairs { "x", "colour", "dom", "min2", "", 5, true } do
             assert.is_nil(check.nearest(given, known))
         end
     end)

@@ -85,8 +85,8 @@ describe("the file of apply", function()
             "entry 4: name must be a string, got null",
         } },
         ["unknown fields"] = { '{"widget_keys":[{"name":"a","domains":[],"agent":"x","id":"wk_1"}]}', {
-            'entry 1 ("a"): unknown field "agent"; known are name, domain_allowlist, agent_id, disabled',
-            'entry 1 ("a"): unknown field "domains"; known are name, domain_allowlist, agent_id, disabled',
+            'entry 1 ("a"): unknown field "agent"; did you mean "agent_id"?',
+            'entry 1 ("a"): unknown field "domains"; did you mean "domain_allowlist"?',
             'entry 1 ("a"): unknown field "id"; known are name, domain_allowlist, agent_id, disabled',
         } },
         ["a name that stands twice"] = { '{"widget_keys":[{"name":"a"},{"name":"\\u0061"}]}',

@@ -39,7 +39,7 @@ apply.describe("kataven widget-keys apply, where something is wrong,", function(
             desk.file = os.tmpname()
             files.write(desk.file, '{"widget_keys":[{"name":"a","domains":[]},{"name":"b","disabled":1},{"name":"b"}]}')
             assert.equal(([[
-  entry 1 ("a"): unknown field "domains"; known are name, domain_allowlist, agent_id, disabled
+  entry 1 ("a"): unknown field "domains"; did you mean "domain_allowlist"?
   entry 2 ("b"): disabled must be true or false, got a number (1)
   entries 2 and 3 have the same name, "b"; a name may stand once only
 kataven: %s: 3 problems; nothing was sent, so mend them and apply again
@@ -55,8 +55,8 @@ kataven: %s: 3 problems; nothing was sent, so mend them and apply again
             assert.same({
                 name = "UsageError",
                 message = desk.file .. ': 2 problems; nothing was sent, so mend them and apply again: entry 1 ("a"): '
-                    .. 'unknown field "domains"; known are name, '
-                    .. "domain_allowlist, agent_id, disabled; entry 2: name must be a string, got a number (7)",
+                    .. 'unknown field "domains"; did you mean "domain_allowlist"?; entry 2: name must be a string, '
+                    .. "got a number (7)",
             }, document.error)
         end)
 

@@ -200,7 +200,7 @@ describe("kataven.plan", function()
             { "of an empty name", { { name = " " } }, 'entry 1 (" "): name is empty' },
             { "of a name that is no string", { { name = null } }, "entry 1: name must be a string, got kataven.null" },
             { "of an unknown field", { { name = "a", domains = {} } },
-                'entry 1 ("a"): unknown field "domains"; known are name, domain_allowlist, agent_id, disabled' },
+                'entry 1 ("a"): unknown field "domains"; did you mean "domain_allowlist"?' },
             { "of a field that is nearly right", { { name = "a", agentId = "x" } },
                 'entry 1 ("a"): unknown field "agentId"; did you mean "agent_id"?' },
             { "of an allowlist that is text", { { name = "a", domain_allowlist = "x" } },

@@ -121,6 +121,7 @@ describe("the functions inside Redis", function()
         { { "create", "{}" }, 'name is missing: kataven_create needs {"name":"..."}' },
         { { "create", '{"nmae":"a"}' }, 'unknown field "nmae"; did you mean "name"?' },
         { { "create", '{"domainAllowlist":[]}' }, 'unknown field "domainAllowlist"; did you mean "domain_allowlist"?' },
+        { { "create", '{"domains":[]}' }, 'unknown field "domains"; did you mean "domain_allowlist"?' },
         { { "create", '{"colour":"red"}' }, 'unknown field "colour"; known are name, domain_allowlist, agent_id' },
         { { "create", '{"name":"a","disabled":true}' },
             'unknown field "disabled": a key is born live; kataven_update can revoke it' },

@@ -62,8 +62,9 @@ describe("misuse of client.widgetKeys", function()
     end)
 
     it("raises on a field that there is not", function()
-        assert.equal('unknown field "domains"; known are name, domain_allowlist, agent_id',
-            create { name = "a", domains = {} })
+        assert.equal('unknown field "colour"; known are name, domain_allowlist, agent_id',
+            create { name = "a", colour = "red" })
+        assert.equal('unknown field "domains"; did you mean "domain_allowlist"?', create { name = "a", domains = {} })
         assert.equal('unknown field "domainAllowlist"; did you mean "domain_allowlist"?',
             create { name = "a", domainAllowlist = {} })
         assert.equal('unknown field "agentId"; did you mean "agent_id"?', update { agentId = "x" })

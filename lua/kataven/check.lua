@@ -85,6 +85,10 @@ local function plain(name)
     return (name:lower():gsub("[_%-]", ""))
 end
 
+-- How many letters words that begin alike have in common there: "domains" means
+-- "domain_allowlist".
+local ALIKE = 4
+
 --- The known name that is nearest to a given one, if one is near enough to have
 --- been meant.
 ---@param name any
@@ -95,14 +99,17 @@ function check.nearest(name, known)
         return nil
     end
     local word = plain(name)
-    local best, least = nil, math.max(1, math.floor(#word / 3)) + 1
+    local best, least, alike = nil, math.max(1, math.floor(#word / 3)) + 1, nil
     for _, candidate in ipairs(known) do
-        local far = distance(word, plain(candidate))
+        local wanted = plain(candidate)
+        local far = distance(word, wanted)
         if far < least then
             best, least = candidate, far
+        elseif #word >= ALIKE and word:sub(1, ALIKE) == wanted:sub(1, ALIKE) then
+            alike = alike or candidate
         end
     end
-    return best
+    return best or alike
 end
 
 -- Lists of known names as sets, made once for each list.

@@ -71,13 +71,16 @@ return [==[
         for key in pairs(given) do
             if not set[key] then
                 local word = plain(tostring(key))
-                local nearest, least = nil, math.max(1, math.floor(#word / 3)) + 1
+                local nearest, least, alike = nil, math.max(1, math.floor(#word / 3)) + 1, nil
                 for _, name in ipairs(known) do
                     local far = #word <= 40 and distance(word, plain(name)) or least
                     if far < least then
                         nearest, least = name, far
+                    elseif #word >= 4 and #word <= 40 and word:sub(1, 4) == plain(name):sub(1, 4) then
+                        alike = alike or name
                     end
                 end
+                nearest = nearest or alike
                 return ("unknown %s %s; %s"):format(what, describe(key):gsub("^a string %((.*)%)$", "%1"),
                     nearest and ('did you mean "%s"?'):format(nearest) or "known are " .. table.concat(known, ", "))
             end
