@@ -123,16 +123,19 @@ desks.describe("docs/redis.md, beside a Redis,", function(desk)
         files.write(folder .. "/block", block)
 
         -- The worker that is started in the background ends with the block.
-        local output = shell.run([[
+        local output
+        code, output = shell.try([[
             PATH=%s:$PATH KATAVEN_BASE_URL=%s sh -e -c 'trap "kill \$!; wait" EXIT; . "$0"' %s 2>%s
         ]], folder, desk.hub.url, folder .. "/block", folder .. "/log")
-        local id, text = output:match "^{kataven}:reply:(%d+%-%d+)\n({.*})\n$"
-        assert.truthy(id, output .. files.read(folder .. "/log"))
+        local log = files.read(folder .. "/log")
+        assert.equal(0, code, output .. log)
+        local text = output:match "^{kataven}:reply:%d+%-%d+\n({.*})\n$"
+        assert.truthy(text, output .. log)
         local reply = json.decode(text)
         assert.is_true(reply.ok)
         assert.same({ "acme.com", "acme.com" }, { reply.value.name, reply.value.domain_allowlist[1] })
         assert.same({ ["acme.com"] = 1 }, desk.hub:created())
-        assert.matches("The functions are loaded", files.read(folder .. "/log"))
+        assert.matches("The functions are loaded", log)
     end)
 
     -- Every field of what is printed is in what there is, and of its type.

@@ -39,9 +39,9 @@ describe("requests through Redis", function()
         -- With "everysec" Redis may answer before it has written, so that one that crashes forgets a mark.
         server = redis.start { appendonly = "yes", appendfsync = "always" }
         hub = servers.hub { latency = LATENCY, limits = { inFlight = 0 } }
-        -- PINGs all the time, and says at the end: how long the longest took, also of those that nobody answered; how many
-        -- were answered; how many were lost with their connection; and an answer that was none, as a script that blocks
-        -- has Redis give after a while. One that starts says that it is loading.
+        -- PINGs all the time, and says at the end: how long the longest took, also of those that nobody answered; how
+        -- many were answered; how many were lost with their connection; and an answer that was none, as a script that
+        -- blocks has Redis give after a while. One that starts says that it is loading.
         watch = child.start(([[
             local socket = require "socket"
             local longest, count, lost, odd, connection = 0, 0, 0, "none", nil
@@ -141,7 +141,8 @@ describe("requests through Redis", function()
     -- Reads all replies, and holds them against what the hub has done. Gives counts.
     local function verify(requests)
         local created, effects, stats = hub:created(), hub:effects(), hub:stats()
-        local seen = { requests = 0, create = 0, update = 0, delete = 0, maybe = { create = 0, update = 0, delete = 0 } }
+        local seen = { requests = 0, create = 0, update = 0, delete = 0 }
+        seen.maybe = { create = 0, update = 0, delete = 0 }
         local commands, ids = {}, {}
         for id in pairs(requests) do
             ids[#ids + 1] = id
@@ -213,8 +214,8 @@ describe("requests through Redis", function()
         assert.is_true(kills >= ROUNDS, "the worker was killed too rarely to prove anything")
         assert.is_true(maybe.create > 0, "no create was in flight when it was killed")
         assert.is_true(maybe.update + maybe.delete > 0, "no update or delete was in flight when it was killed")
-        print(("# figures: %d requests in %d rounds and %.0f s; %d times a worker was killed; %d keys made, %d changed, "
-            .. "%d deleted, none twice; %d replies say maybeApplied, to %d creates, %d updates, %d deletes"):format(
+        print(("# figures: %d requests in %d rounds and %.0f s; %d times a worker was killed; %d keys made, %d "
+            .. "changed, %d deleted, none twice; %d replies say maybeApplied, to %d creates, %d updates, %d deletes"):format(
             total.requests, ROUNDS, socket.gettime() - started, kills, total.create, total.update, total.delete,
             maybe.create + maybe.update + maybe.delete, maybe.create, maybe.update, maybe.delete))
     end)
@@ -222,7 +223,8 @@ describe("requests through Redis", function()
     -- Waits until so many fewer requests are left than there were that the workers must have taken new ones, and gives
     -- how many are left.
     local function untilFewer(before)
-        local deadline, left = socket.gettime() + 30, nil
+        local deadline = socket.gettime() + 30
+        local left
         repeat
             left = server:call("XLEN", STREAM)
             assert.is_true(socket.gettime() < deadline, "nothing was done")
@@ -262,9 +264,10 @@ describe("requests through Redis", function()
         assert.is_true(tonumber(count) > 100, output)
         assert.is_true(tonumber(longest) < LONGEST_PING, output)
         assert.equal("none", odd)
-        -- Redis takes the one connection with it when it ends. It stops listening before, so that no second one is made.
+        -- Redis takes the one connection with it when it ends. It stops listening before, so that no second one is
+        -- made.
         assert.is_true(tonumber(lost) <= restarts, output)
-        print(("# figures: %s PINGs, the longest took %.0f ms; %s were lost in %d restarts"):format(count, longest * 1000,
-            lost, restarts))
+        print(("# figures: %s PINGs, the longest took %.0f ms; %s were lost in %d restarts"):format(
+            count, longest * 1000, lost, restarts))
     end)
 end)

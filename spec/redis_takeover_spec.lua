@@ -90,8 +90,7 @@ desks.describe("a worker that takes over", function(desk)
         assert.equal(0, desk.hub:stats().total)
     end)
 
-    -- Lua text for a worker: reading the entry of a key of this name does something, each time; what is at work on it has
-    -- not marked it yet.
+    -- Lua text for a worker: reading the entry of a key of this name does something, each time. It is not marked by then.
     local function poisonous(name, deed)
         return ([[
             local request = require "kataven.redis.request"

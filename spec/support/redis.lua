@@ -247,7 +247,8 @@ function redis.worker(server, hub, options)
             end,
         }
         os.exit(worker:run(), true)
-    ]]):format(options and options.before or "", table.concat(words, " "), options and options.options or ""), { environment = environment })
+    ]]):format(options and options.before or "", table.concat(words, " "), options and options.options or ""),
+        { environment = environment })
     if not (options and options.unready) and worker:line() ~= "ready" then
         local _, errors, status = worker:wait()
         error(("the worker did not become ready (%d): %s"):format(status, errors), 2)
