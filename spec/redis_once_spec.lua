@@ -215,8 +215,8 @@ describe("requests through Redis", function()
         assert.is_true(maybe.create > 0, "no create was in flight when it was killed")
         assert.is_true(maybe.update + maybe.delete > 0, "no update or delete was in flight when it was killed")
         print(("# figures: %d requests in %d rounds and %.0f s; %d times a worker was killed; %d keys made, %d "
-            .. "changed, %d deleted, none twice; %d replies say maybeApplied, to %d creates, %d updates, %d deletes"):format(
-            total.requests, ROUNDS, socket.gettime() - started, kills, total.create, total.update, total.delete,
+            .. "changed, %d deleted, none twice; %d replies say maybeApplied, to %d creates, %d updates, %d deletes")
+            :format(total.requests, ROUNDS, socket.gettime() - started, kills, total.create, total.update, total.delete,
             maybe.create + maybe.update + maybe.delete, maybe.create, maybe.update, maybe.delete))
     end)
 

@@ -71,6 +71,23 @@ desks.describe("a worker that takes over", function(desk)
         assert.matches("was taken over", desk:finish(worker))
     end)
 
+    it("may carry out only what is its own, and a write only once", function()
+        desk:prepare()
+        local id, free = desk:queue("create", '{"name":"a"}'), desk:queue("create", '{"name":"b"}')
+        desk:take("owner", { id })
+        local function begin(consumer, which, token)
+            return desk.server:call("FCALL", "kataven_worker_begin", 3, STREAM, STREAM .. ":sent",
+                STREAM .. ":metrics", consumer, which, token, "write", 5, "")[1]
+        end
+        assert.equal("gone", begin("other", id, "other/1"))
+        assert.equal("gone", begin("other", free, "other/2"))
+        assert.equal(0, desk.server:call("HLEN", STREAM .. ":sent"))
+        assert.equal("go", begin("owner", id, "owner/1"))
+        assert.equal("go", begin("owner", id, "owner/1"), "it asks again, where the answer was lost")
+        assert.equal("sent", begin("owner", id, "owner/2"))
+        assert.equal("gone", begin("other", id, "owner/1"))
+    end)
+
     it("gives up what too many have died of, and says so", function()
         desk:prepare()
         local read, write = desk:queue "list", desk:queue("create", '{"name":"a"}')
@@ -90,7 +107,7 @@ desks.describe("a worker that takes over", function(desk)
         assert.equal(0, desk.hub:stats().total)
     end)
 
-    -- Lua text for a worker: reading the entry of a key of this name does something, each time. It is not marked by then.
+    -- Lua text for a worker: reading the entry of a key of this name does something, each time, and before the mark.
     local function poisonous(name, deed)
         return ([[
             local request = require "kataven.redis.request"
