@@ -51,7 +51,7 @@ function Worker:remember(id)
     return true
 end
 
--- Starts on entries, but for those that are under way here. `again`: others have left them.
+-- Starts on entries, but for those that are under way here. `again`: they were taken over.
 local function start(self, entries, again)
     for _, entry in ipairs(entries) do
         local id, fields = entry[1], entry[2]
