@@ -49,16 +49,22 @@ local function textOf(path)
 end
 
 describe("the annotations of", function()
-    for path, count in pairs {
-        ["init.lua"] = 5,
-        ["widget_keys.lua"] = 4,
-        ["cassette.lua"] = 5,
-        ["host.lua"] = 5,
-        ["parallel.lua"] = 2,
-        ["queue.lua"] = 3,
+    -- What has to be among the functions that are found.
+    for path, names in pairs {
+        ["init.lua"] = { "kataven.new", "kataven.assert", "kataven.array", "kataven.canceller", "kataven.plan" },
+        ["widget_keys.lua"] = { "widgetKeys.list", "widgetKeys.create", "widgetKeys.update", "widgetKeys.delete" },
+        ["cassette.lua"] = { "cassette.open", "cassette.try", "Cassette:send", "Cassette:remaining", "Cassette:problem",
+            "Cassette:assertDone" },
+        ["host.lua"] = { "host.named", "host.canYield" },
+        ["parallel.lua"] = { "parallel.run" },
+        ["plan.lua"] = { "plan.of" },
+        ["queue.lua"] = { "Queue:push", "Queue:stats", "queue.new" },
+        ["busted.lua"] = { "helper.cassette" },
+        ["redis/functions.lua"] = { "functions.library", "functions.snippet" },
+        ["redis/worker.lua"] = { "worker.new", "Worker:run", "Worker:stop" },
     } do
         it(path .. " describe every public function", function()
-            local checked = 0
+            local found = {}
             for _, f in ipairs(functionsOf(path)) do
                 assert.truthy(f.comment:find("%w%w.*[.:]"), f.name .. " has no sentence")
                 for parameter in f.parameters:gmatch "[%w_]+" do
@@ -67,9 +73,35 @@ describe("the annotations of", function()
                 if f.body:find("\n? *return [^\n]*[^ \n]") then
                     assert.truthy(f.comment:find "@return %S", f.name .. " has no @return")
                 end
-                checked = checked + 1
+                found[f.name] = true
             end
-            assert.is_true(checked >= count, "only " .. checked)
+            for _, name in ipairs(names) do
+                assert.is_true(found[name], name .. " is not there")
+            end
+        end)
+    end
+
+    -- Where the names of all options stand, and the class that describes them.
+    for path, row in pairs {
+        ["cassette/options.lua"] = { "local OPTIONS", "kataven.cassette.Options" },
+        ["plan.lua"] = { "local OPTIONS", "kataven.PlanOptions" },
+        ["redis/functions.lua"] = { "local OPTIONS", "kataven.redis.FunctionOptions" },
+        ["redis/settings.lua"] = { "settings.KNOWN", "kataven.redis.WorkerOptions" },
+    } do
+        it(path .. " describe every option, and no other", function()
+            local text = textOf(path)
+            local known, described = {}, {}
+            for name in text:match(row[1] .. " = (%b{})"):gmatch '"(%w+)"' do
+                known[#known + 1] = name
+            end
+            local class = text:match("@class " .. row[2] .. "\n(.-)\n\n")
+            for name, rest in class:gmatch "%-%-%-@field (%w+)([^\n]*)" do
+                assert.truthy(rest:find "^%? %S" or rest:find "|nil", name .. " may be left out")
+                described[#described + 1] = name
+            end
+            table.sort(known)
+            table.sort(described)
+            assert.same(known, described)
         end)
     end
 

@@ -315,6 +315,25 @@ describe("the local hub", function()
         assert.equal("b", call("GET", "/api/v1/widget-keys").json[1].name)
     end)
 
+    it("tells what was done to which key, and makes keys that count for nothing", function()
+        local hard, soft = hub:mint(1)[1], hub:mint(1, true)[1]
+        local made = create { name = "a" }
+        for _ = 1, 2 do
+            assert.equal(200, call("PATCH", "/v1/widget-keys/" .. made.id, { disabled = true }).status)
+            call("DELETE", "/v1/widget-keys/" .. hard)
+            call("DELETE", "/v1/widget-keys/" .. soft)
+        end
+        assert.equal(404, call("PATCH", "/v1/widget-keys/nothing", { name = "b" }).status)
+        assert.same({
+            [made.id] = { creates = 1, updates = 2, deletes = 0 },
+            [hard] = { creates = 0, updates = 0, deletes = 1 },
+            [soft] = { creates = 0, updates = 0, deletes = 2 },
+        }, hub:effects())
+        assert.equal(6, hub:stats().effects)
+        hub:reset()
+        assert.same({}, hub:effects())
+    end)
+
     it("survives clients that go away or talk nonsense", function()
         local request = "POST /v1/widget-keys HTTP/1.1\r\n"
         for _, bytes in ipairs {

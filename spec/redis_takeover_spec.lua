@@ -71,6 +71,23 @@ desks.describe("a worker that takes over", function(desk)
         assert.matches("was taken over", desk:finish(worker))
     end)
 
+    it("may carry out only what is its own, and a write only once", function()
+        desk:prepare()
+        local id, free = desk:queue("create", '{"name":"a"}'), desk:queue("create", '{"name":"b"}')
+        desk:take("owner", { id })
+        local function begin(consumer, which, token)
+            return desk.server:call("FCALL", "kataven_worker_begin", 3, STREAM, STREAM .. ":sent",
+                STREAM .. ":metrics", consumer, which, token, "write", 5, "")[1]
+        end
+        assert.equal("gone", begin("other", id, "other/1"))
+        assert.equal("gone", begin("other", free, "other/2"))
+        assert.equal(0, desk.server:call("HLEN", STREAM .. ":sent"))
+        assert.equal("go", begin("owner", id, "owner/1"))
+        assert.equal("go", begin("owner", id, "owner/1"), "it asks again, where the answer was lost")
+        assert.equal("sent", begin("owner", id, "owner/2"))
+        assert.equal("gone", begin("other", id, "owner/1"))
+    end)
+
     it("gives up what too many have died of, and says so", function()
         desk:prepare()
         local read, write = desk:queue "list", desk:queue("create", '{"name":"a"}')
@@ -87,6 +104,80 @@ desks.describe("a worker that takes over", function(desk)
         local dead = desk.server:call("XRANGE", STREAM .. ":dead", "-", "+")
         assert.equal(2, #dead)
         assert.equal("4", dead[1][2][6])
+        assert.equal(0, desk.hub:stats().total)
+    end)
+
+    -- Lua text for a worker: reading the entry of a key of this name does something, each time, and before the mark.
+    local function poisonous(name, deed)
+        return ([[
+            local request = require "kataven.redis.request"
+            local read = request.read
+            function request.read(fields)
+                if table.concat(fields, " "):find(%q, 1, true) then
+                    %s
+                end
+                return read(fields)
+            end
+        ]]):format(name, deed)
+    end
+
+    -- The dead letter of a request, by the names of its fields.
+    local function deadLetter(id)
+        local letters = desk.server:call("XRANGE", STREAM .. ":dead", "-", "+")
+        assert.equal(1, #letters)
+        local fields = {}
+        for index = 1, #letters[1][2], 2 do
+            fields[letters[1][2][index]] = letters[1][2][index + 1]
+        end
+        assert.equal(id, fields.request)
+        return fields
+    end
+
+    it("gives up what makes its handling fail each time, and carries the others out", function()
+        desk:prepare()
+        local poison, good = desk:queue("create", '{"name":"poison"}'), desk:queue("create", '{"name":"good"}')
+        local worker = desk:start { lease = 0.2, tries = 2, before = poisonous("poison", 'error "it hurts"') }
+        local reply = desk:await(poison)
+        assert.same({ "WorkerError", false, "POST", "/api/v1/widget-keys" },
+            { reply.error.name, reply.error.maybeApplied, reply.error.method, reply.error.path })
+        assert.matches("given up after 2 tries", reply.error.message)
+        assert.is_true(desk:await(good).ok)
+        local letter = deadLetter(poison)
+        assert.same({ "create", '{"name":"poison"}' }, { letter.method, letter.body })
+        assert.matches("given up after 2 tries", letter.reason)
+        local _, raised = desk:finish(worker):gsub("handling [%d-]+ raised: [^\n]*it hurts", "")
+        assert.equal(2, raised)
+        assert.same({ good = 1 }, desk.hub:created())
+        assert.equal(0, desk.server:call("XLEN", STREAM))
+        assert.equal(1, desk:metrics().dead)
+    end)
+
+    it("gives up what ends the worker each time", function()
+        desk:prepare()
+        local id = desk:queue("update", "k/1", '{"name":"poison"}')
+        for _ = 1, 2 do
+            local worker = desk:start { lease = 0.2, tries = 2, before = poisonous("poison", "os.exit(7)") }
+            assert.equal(7, (select(3, worker:wait())))
+        end
+        desk:start { lease = 0.2, tries = 2, before = poisonous("poison", "os.exit(7)") }
+        local reply = desk:await(id)
+        assert.same({ "WorkerError", false, "PATCH", "/api/v1/widget-keys/k%2F1" },
+            { reply.error.name, reply.error.maybeApplied, reply.error.method, reply.error.path })
+        assert.matches("given up after 2 tries", deadLetter(id).reason)
+        assert.equal(0, desk.hub:stats().total)
+    end)
+
+    it("answers a write that ends its worker after the mark, at once, and has no dead letter of it", function()
+        desk:prepare()
+        local id = desk:queue("create", '{"name":"deadly"}')
+        local worker = desk:start { lease = 0.2, before = [[
+            require "kataven.redis.request".send = function() os.exit(7) end
+        ]] }
+        assert.equal(7, (select(3, worker:wait())))
+        desk:start { lease = 0.2 }
+        local reply = desk:await(id)
+        assert.same({ "ConnectionError", true }, { reply.error.name, reply.error.maybeApplied })
+        assert.equal(0, desk.server:call("XLEN", STREAM .. ":dead"))
         assert.equal(0, desk.hub:stats().total)
     end)
 

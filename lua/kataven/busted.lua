@@ -104,6 +104,8 @@ function helper.cassette(path, options)
         end
     end)
 
+    --- The cassette of the test that runs. Raises where none does.
+    ---@return kataven.Cassette
     function handle.current()
         if not current then
             error("there is a cassette only while a test runs", 2)
@@ -111,6 +113,10 @@ function helper.cassette(path, options)
         return current.cassette
     end
 
+    --- Makes a client over it, closed after the test. Raises where none runs, or an
+    --- option is wrong.
+    ---@param given kataven.Options|nil
+    ---@return kataven.Client
     function handle.client(given)
         if not current then
             error("there is a cassette only while a test runs: make the client in a test, or in before_each", 2)

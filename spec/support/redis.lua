@@ -220,7 +220,8 @@ function Server:stop()
 end
 
 --- Starts a worker for a hub and waits until it is ready. Options: those of kataven.redis.worker, as far as they are
---- numbers, strings and booleans; `environment`; `options`, Lua text of further ones; `unready = true` does not wait.
+--- numbers, strings and booleans; `environment`; `options`, Lua text of further ones; `before`, Lua text that runs
+--- before it is made; `unready = true` does not wait.
 function redis.worker(server, hub, options)
     local words, environment = {}, { REDIS_URL = server.url, KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey }
     for name, value in pairs(options or {}) do
@@ -228,12 +229,13 @@ function redis.worker(server, hub, options)
             for variable, text in pairs(value) do
                 environment[variable] = text
             end
-        elseif name ~= "options" and name ~= "unready" then
+        elseif name ~= "options" and name ~= "before" and name ~= "unready" then
             words[#words + 1] = ("%s = %s,"):format(name, type(value) == "string" and ("%q"):format(value)
                 or tostring(value))
         end
     end
     local worker = child.start(([[
+        %s
         local worker = require("kataven.redis.worker").new {
             %s %s
             log = function(level, message)
@@ -245,7 +247,8 @@ function redis.worker(server, hub, options)
             end,
         }
         os.exit(worker:run(), true)
-    ]]):format(table.concat(words, " "), options and options.options or ""), { environment = environment })
+    ]]):format(options and options.before or "", table.concat(words, " "), options and options.options or ""),
+        { environment = environment })
     if not (options and options.unready) and worker:line() ~= "ready" then
         local _, errors, status = worker:wait()
         error(("the worker did not become ready (%d): %s"):format(status, errors), 2)

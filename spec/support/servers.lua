@@ -87,6 +87,16 @@ function hub:stats()
     return self:control("GET", "stats")
 end
 
+-- What was done to each key since then: { [id] = {creates, updates, deletes} }.
+function hub:effects()
+    return self:control("GET", "effects")
+end
+
+-- Makes so many keys without a request, and gives their ids. `used` marks them so, as below.
+function hub:mint(count, used)
+    return self:control("POST", "mint", { n = count, used = used or false })
+end
+
 -- Forgets keys, counts and planned answers, and sets the limits as at the start, or as given.
 function hub:reset(options)
     options = options or {}

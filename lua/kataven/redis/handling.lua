@@ -82,14 +82,17 @@ local function outcomeOf(worker, id, asked, result)
 end
 
 -- Carries an entry out. Gives its outcome; nil where it is another worker's.
-local function carryOut(worker, id, fields)
-    local asked, problem = request.read(fields)
+local function carryOut(worker, id, fields, again)
+    local queue, most = worker.queue, worker.options.tries
+    -- What too many have died of is not even read: that may be what they died of.
+    local spent = again and queue:tries(id) > most
+    local asked, problem = (spent and request.outline or request.read)(fields)
     if not asked then
         worker.log("warning", ("%s is no request: %s"):format(id, problem))
         return failure("MisuseError", problem, nil, false, problem)
     end
-    local queue, options = worker.queue, worker.options
-    local verdict, tries, waited = queue:begin(id, queue:token(), asked.kind, options.tries, asked.deadline)
+    -- With 0 there is no leave to be had: an outline is not to be sent.
+    local verdict, tries, waited = queue:begin(id, queue:token(), asked.kind, spent and 0 or most, asked.deadline)
     if verdict == "go" and asked.deadline and waited >= asked.deadline then
         verdict = "late" -- the leave was given in time, but its answer was lost; nothing was sent
     end
@@ -127,8 +130,9 @@ end
 ---@param worker kataven.redis.Worker
 ---@param id string
 ---@param fields string[]
-function handling.run(worker, id, fields)
-    local outcome = carryOut(worker, id, fields)
+---@param again? boolean it was taken over
+function handling.run(worker, id, fields, again)
+    local outcome = carryOut(worker, id, fields, again)
     if not outcome then
         worker.log("warning", id .. " is another worker's by now; nothing was done")
         return

@@ -134,6 +134,14 @@ function Queue:token()
     return ("%s/%d"):format(self.consumer, self.tokens)
 end
 
+--- How often an entry was given to a worker; 0 where it is nobody's any more.
+---@param id string
+---@return integer
+function Queue:tries(id)
+    local row = insist(self, "XPENDING", self.keys.stream, queue.GROUP, id, id, 1)[1]
+    return row and row[4] or 0
+end
+
 --- Asks for leave to carry an entry out, by which a write is marked as sent.
 ---@param id string
 ---@param token string

@@ -68,6 +68,21 @@ function request.read(fields)
     return self
 end
 
+--- What can be told of an entry without reading it: of which call it is, if of
+--- any, for the words that give it up.
+---@param fields string[]
+---@return { method?: string, id?: string, kind: "read" } of no use to send it
+function request.outline(fields)
+    local self = { kind = "read" }
+    for index = 1, #fields, 2 do
+        local name, value = fields[index], fields[index + 1]
+        if name == "id" or name == "method" and KINDS[value] then
+            self[name] = value
+        end
+    end
+    return self
+end
+
 --- Carries it out. Raises a text where the arguments are wrong; gives what the
 --- client's method gives otherwise.
 ---@param self kataven.redis.Request

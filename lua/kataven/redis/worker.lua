@@ -51,8 +51,8 @@ function Worker:remember(id)
     return true
 end
 
--- Starts on entries, but for those that are under way here.
-local function start(self, entries)
+-- Starts on entries, but for those that are under way here. `again`: they were taken over.
+local function start(self, entries, again)
     for _, entry in ipairs(entries) do
         local id, fields = entry[1], entry[2]
         if not self.mine[id] then
@@ -71,7 +71,7 @@ local function start(self, entries)
                     self.room:wait()
                 end
                 self.running, running = self.running + 1, 1
-                handling.run(self, id, fields or {})
+                handling.run(self, id, fields or {}, again)
                 over()
             end, function(problem, thread)
                 -- It is taken over when its lease is over, here or elsewhere.
@@ -143,7 +143,7 @@ local function tend(self)
         else
             pause = NUDGE
             report(self, numbers)
-            start(self, entries or {})
+            start(self, entries or {}, true)
             self.beat:wait(self.options.lease / 3)
         end
     end

@@ -34,8 +34,9 @@ end
 function collection.POST(call)
     local input, why = body.input(call.request, true)
     if not input then return api.text(400, why) end
-    call.hub:count("creates")
-    return api.json(201, call.hub.keys:create(call.account, input))
+    local key = call.hub.keys:create(call.account, input)
+    call.hub:effect("creates", key.id)
+    return api.json(201, key)
 end
 
 -- The id is looked up first: a bad body for a key that is not there is a 404.
@@ -44,14 +45,14 @@ function single.PATCH(call)
     if not keys:find(call.account, call.id) then return api.text(404, "widget key not found") end
     local patch, why = body.input(call.request, false)
     if not patch then return api.text(400, why) end
-    call.hub:count("updates")
+    call.hub:effect("updates", call.id)
     return api.json(200, keys:update(call.account, call.id, patch))
 end
 
 function single.DELETE(call)
     local result = call.hub.keys:delete(call.account, call.id)
     if not result then return api.text(404, "widget key not found") end
-    call.hub:count("deletes")
+    call.hub:effect("deletes", call.id)
     if result == "gone" then return { status = 204, headers = {} } end
     return api.json(200, result)
 end
@@ -72,12 +73,17 @@ local function route(path)
     end
 end
 
+-- The account of an API key.
+function api.accountOf(apiKey)
+    return apiKey:match("^sk_live_(.+)_[^_]+$")
+end
+
 -- Gives the account, or nil and the refusal. A JWT says nothing about the account, so it needs the header, which is
 -- looked at before the token itself.
 local function authenticate(hub, headers)
     local token = (headers.authorization or ""):match("^[Bb]earer +(%S+)$")
     if not token then return nil, api.text(401, "missing bearer token") end
-    if token == hub.apiKey then return hub.apiKey:match("^sk_live_(.+)_[^_]+$") end
+    if token == hub.apiKey then return api.accountOf(token) end
     if token:find("^eyJ") then
         local account = headers["x-account-id"]
         if not account then return nil, api.text(400, "X-Account-ID required with a JWT") end

@@ -22,6 +22,21 @@ endpoints["GET stats"] = function(hub)
     return api.json(200, hub:stats())
 end
 
+endpoints["GET effects"] = function(hub)
+    return api.json(200, setmetatable(hub.effects, { __jsontype = "object" }))
+end
+
+-- Makes keys that nobody asked for: `{n, used}`. Counted nowhere.
+endpoints["POST mint"] = function(hub, body)
+    local ids = setmetatable({}, { __jsontype = "array" })
+    for index = 1, body.n or 1 do
+        local key = hub.keys:create(api.accountOf(hub.apiKey), { name = "minted" .. index })
+        if body.used then hub.keys:use(key.id) end
+        ids[index] = key.id
+    end
+    return api.json(200, ids)
+end
+
 endpoints["POST reset"] = function(hub, body)
     hub:reset(body.limits)
     return DONE

@@ -25,6 +25,7 @@ end
 function state:reset(newLimits)
     self.keys = store.new(self.clock)
     self.counts = { creates = 0, updates = 0, deletes = 0, refused = 0 }
+    self.effects = {}
     self.requests = {}
     self.total = 0
     self.connections = 0
@@ -44,6 +45,13 @@ end
 
 function state:count(what)
     self.counts[what] = self.counts[what] + 1
+end
+
+-- An effect: counted by what was done, and by the key that it was done to.
+function state:effect(what, id)
+    self:count(what)
+    self.effects[id] = self.effects[id] or { creates = 0, updates = 0, deletes = 0 }
+    self.effects[id][what] = self.effects[id][what] + 1
 end
 
 -- Only requests to the API count, so a spec's own control calls do not disturb what it measures.
