@@ -1,6 +1,7 @@
 -- TLS: whom the client trusts, and what it says of the others. Whatever is refused is refused before anything is sent.
 
 local authority = require "spec.support.authority"
+local canary = require "spec.support.canary"
 local kataven = require "kataven"
 local servers = require "spec.support.servers"
 
@@ -9,6 +10,8 @@ local KEY = servers.answer { status = 201, headers = { ["Content-Type"] = "appli
 local SERVE = { choose = "method", cases = { GET = { { send = LIST } } }, steps = { { send = KEY } } }
 local ANSWER = { { tls = true }, { ["repeat"] = true, steps = { { read = "request" }, { effect = "served" }, SERVE } } }
 local VERSIONS = { "tlsv1_2", "tlsv1_3" }
+local KEY_PART = "T0kEnqZ9xW4b"
+local hasKey = canary.seeker(KEY_PART)
 
 -- libcurl itself takes every name below localhost for loopback, so no resolver is asked.
 local GOOD = {
@@ -118,7 +121,7 @@ local WAYS = {
 }
 
 describe("over TLS", function()
-    local ca, server, client
+    local ca, server, client, leak
     local issuers, issued = {}, {}
     local figures = { refused = 0, taken = 0 }
 
@@ -142,6 +145,7 @@ describe("over TLS", function()
     end)
 
     after_each(function()
+        assert.is_nil(leak)
         if client then
             client:close()
             client = nil
@@ -172,7 +176,8 @@ describe("over TLS", function()
     end
 
     local function new(options)
-        options.apiKey = "sk_live_spec_x"
+        options.apiKey = "sk_live_tls_" .. KEY_PART
+        function options.log(event) leak = leak or hasKey(event) end
         options.baseUrl = options.baseUrl or ("https://%s:%d"):format(options.host or "localhost", server.port)
         options.host = nil
         if options.retry == nil then options.retry = { max = 3, baseDelay = 0.001 } end
@@ -187,6 +192,7 @@ describe("over TLS", function()
         assert.is_false(err.maybeApplied)
         assert.is_true(says(err.message, message), err.message)
         if advice then assert.truthy(err.message:find(advice, 1, true), err.message) end
+        assert.is_nil(hasKey(err))
         assert.equal(0, #server:log().requests)
         figures.refused = figures.refused + 1
     end
