@@ -98,8 +98,8 @@ function canary.strings(value)
     return texts
 end
 
---- A search that is quick enough for values by the thousand: a function that gives where in a value's strings the secret
---- is to be seen, as it is or in Base64, or nil.
+--- A search that is quick enough for values by the thousand: a function that gives where in a value's strings the
+--- secret is to be seen, as it is or in Base64, or nil.
 ---@param secret string ten bytes or more
 ---@return fun(value: any): string?
 function canary.seeker(secret)
