@@ -213,7 +213,8 @@ sanitize: deps-check
 
 # The same with a collector that never rests, for what lives in the core and is used from Lua. Specs that count what the
 # collector has done, or take time, are not among them: each line of Lua takes some twenty times as long.
-HARD = $(patsubst %,spec/%_spec.lua,canceller close tls transport transport_conformance wait)
+HARD = $(patsubst %,spec/%_spec.lua,cassette_client canceller close finaliser headers json parallel tls transport \
+	transport_conformance wait widget_keys)
 gcstress:
 	@SPEC_COLLECTOR=hard $(MAKE) --no-print-directory sanitize SPECS="$(HARD)"
 
