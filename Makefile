@@ -202,7 +202,7 @@ REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spe
 NGINX = $(wildcard spec/nginx_*spec.lua)
 FORKS = spec/fork_spec.lua
 # What kills processes by the hundred: no report comes of those.
-KILLS = spec/cli_apply_faults_spec.lua spec/redis_once_spec.lua
+KILLS = spec/cli_apply_faults_spec.lua spec/cli_apply_interrupted_spec.lua spec/redis_once_spec.lua
 # Where a spec's processes leave what was found, see run.sh.
 REPORTS = $(CURDIR)/$(BUILD)/reports
 
@@ -238,7 +238,7 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=d
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
 OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli_apply cli_apply_file \
 	cli_apply_terminal cli_commands cli_process cli_redis cli_shells descriptors examples fault_ends faults gcstress hub man plan \
-	readme servers signals tcp_server testing_guide) $(wildcard spec/redis_*_spec.lua)
+	plan_wanted readme servers signals tcp_server testing_guide) $(wildcard spec/redis_*_spec.lua)
 
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
