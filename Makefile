@@ -190,7 +190,7 @@ run-specs: $(CORE) $(C_BINARIES)
 
 # What may happen to a connection and to a certificate, with the figures.
 faults:
-	@$(MAKE) --no-print-directory test SPECS="spec/faults_spec.lua spec/fault_ends_spec.lua spec/tls_spec.lua"
+	@$(MAKE) --no-print-directory test SPECS="spec/faults_spec.lua spec/fault_ends_spec.lua $(wildcard spec/tls_*spec.lua)"
 
 # The specs once more, with the compiler's own checks on memory and undefined behaviour, and what nobody freed. The
 # interpreter has to have the runtime from the start, so it is one of ours; LuaJIT brings its own memory, which the
@@ -213,8 +213,8 @@ sanitize: deps-check
 
 # The same with a collector that never rests, for what lives in the core and is used from Lua. Specs that count what the
 # collector has done, or take time, are not among them: each line of Lua takes some twenty times as long.
-HARD = $(patsubst %,spec/%_spec.lua,cassette_client canceller close finaliser headers json parallel tls transport \
-	transport_conformance wait widget_keys)
+HARD = $(patsubst %,spec/%_spec.lua,cassette_client canceller close finaliser headers json parallel tls tls_connection \
+	transport transport_conformance wait widget_keys)
 gcstress:
 	@SPEC_COLLECTOR=hard $(MAKE) --no-print-directory sanitize SPECS="$(HARD)"
 
