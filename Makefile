@@ -190,7 +190,7 @@ run-specs: $(CORE) $(C_BINARIES)
 
 # What may happen to a connection and to a certificate, with the figures.
 faults:
-	@$(MAKE) --no-print-directory test SPECS="spec/faults_spec.lua spec/fault_ends_spec.lua spec/tls_spec.lua"
+	@$(MAKE) --no-print-directory test SPECS="spec/faults_spec.lua spec/fault_ends_spec.lua $(wildcard spec/tls_*spec.lua)"
 
 # The specs once more, with the compiler's own checks on memory and undefined behaviour, and what nobody freed. The
 # interpreter has to have the runtime from the start, so it is one of ours; LuaJIT brings its own memory, which the
@@ -202,7 +202,7 @@ REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spe
 NGINX = $(wildcard spec/nginx_*spec.lua)
 FORKS = spec/fork_spec.lua
 # What kills processes by the hundred: no report comes of those.
-KILLS = spec/cli_apply_faults_spec.lua spec/redis_once_spec.lua
+KILLS = spec/cli_apply_faults_spec.lua spec/cli_apply_interrupted_spec.lua spec/redis_once_spec.lua
 # Where a spec's processes leave what was found, see run.sh.
 REPORTS = $(CURDIR)/$(BUILD)/reports
 
@@ -213,7 +213,8 @@ sanitize: deps-check
 
 # The same with a collector that never rests, for what lives in the core and is used from Lua. Specs that count what the
 # collector has done, or take time, are not among them: each line of Lua takes some twenty times as long.
-HARD = $(patsubst %,spec/%_spec.lua,canceller close tls transport transport_conformance wait)
+HARD = $(patsubst %,spec/%_spec.lua,cassette_client canceller close finaliser headers json parallel tls tls_connection \
+	transport transport_conformance wait widget_keys)
 gcstress:
 	@SPEC_COLLECTOR=hard $(MAKE) --no-print-directory sanitize SPECS="$(HARD)"
 
@@ -237,7 +238,7 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=d
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
 OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli_apply cli_apply_file cli_apply_refusals \
 	cli_apply_terminal cli_commands cli_process cli_redis cli_shells descriptors examples fault_ends faults gcstress hub man plan \
-	readme servers signals tcp_server testing_guide) $(wildcard spec/redis_*_spec.lua)
+	plan_wanted readme servers signals tcp_server testing_guide) $(wildcard spec/redis_*_spec.lua)
 
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }

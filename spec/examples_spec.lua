@@ -48,6 +48,31 @@ describe("examples/", function()
         return names
     end
 
+    -- Its own limit is the published one, which the last part runs into.
+    it("demo.lua shows a key's life and what refusals look like", function()
+        hub:reset { limits = { minute = 30 } }
+        hub:next { n = 100, delay = 0 }
+        local output, errors = run "demo"
+        assert.equal("", errors)
+        local function has(pattern)
+            local found = { output:match(pattern) }
+            assert.truthy(found[1], pattern .. " is not in: " .. output)
+            return table.concat(found, " ")
+        end
+        assert.equal(hub.url, has "^\nThe hub is at (%S+)%. A key for acme%.com and everything below it:\n")
+        has '\n    data%-client%-key="(pk_live_[%w_]+)"\n'
+        local row = "\n  (%%x[%%x-]+) +%s +%s +%s\n"
+        local first = has(row:format("acme%.com", "acme%.com, %*%.acme%.com", "live"))
+        local second = has(row:format("staging%.acme%.com", "%(nowhere%)", "live"))
+        assert.equal(first, has(row:format("acme%.com", "acme%.com, %*%.acme%.com", "revoked")))
+        assert.equal(second, has(row:format("staging%.acme%.com", "localhost:%*", "live")))
+        has "\nBoth are deleted:\n  (0 keys are left)%.\n"
+        has "\n  AuthenticationError: [^\n]*401[^\n]*\n  (err%.name = \"AuthenticationError\", err%.status = 401)\n"
+        has "\n  RateLimitError: [^\n]*429[^\n]*\n  (err%.retryAfter = %d+), in seconds%. "
+        local stats = hub:stats()
+        assert.same({ 2, 2, 2, 0 }, { stats.creates, stats.updates, stats.deletes, stats.keys })
+    end)
+
     for _, name in ipairs { "cqueues", "luv" } do
         it(name .. ".lua mints while its loop runs on", function()
             local output, errors = run(name)

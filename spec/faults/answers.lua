@@ -1,6 +1,7 @@
 --- Whole answers that are not what was asked for, and what comes between two requests of one connection. `steps` come
 --- after a request was read.
 
+local faults = require "spec.support.faults"
 local outcome = require "spec.faults.outcome"
 local servers = require "spec.support.servers"
 
@@ -23,6 +24,16 @@ local function answered(code, name, maybe, again)
     }
 end
 
+-- The server puts the request's header there, which is as long as the key with its scheme.
+local GIVEN = "{authorization}"
+
+local function givenBack(code, kind, body)
+    local length = #body - 2 + #"Bearer " + #faults.KEY
+    return { { echo = "authorization", send = ("HTTP/1.1 %s %s\r\nContent-Type: %s\r\nX-Given: %s\r\n"
+        .. "X-%s: x\r\nContent-Length: %d\r\n\r\n%s"):format(code, GIVEN, kind, GIVEN, faults.KEY, length,
+        (body:gsub("%%s", GIVEN))) } }
+end
+
 return {
     answered(301), answered(304), answered(307),
     answered(400, "BadRequestError"), answered(401, "AuthenticationError"), answered(403, "PermissionDeniedError"),
@@ -33,6 +44,16 @@ return {
     answered(500, "ServerError", true, "reads"), answered(501, "ServerError", true),
     answered(502, "ServerError", true, "reads"), answered(503, "ServerError", true, "reads"),
     answered(504, "ServerError", true, "reads"),
+
+    -- The request's head is in the reason, a header and the body; specs look for the key in all that comes of it.
+    { name = "a 403 that gives the key back", effect = false, all = status(403, "PermissionDeniedError"),
+        steps = givenBack("403", 'application/json', '{"detail":"%s"}') },
+    { name = "a 500 that gives the key back", all = status(500, "ServerError", true, "reads"),
+        steps = givenBack("500", "text/plain", "%s") },
+    { name = "a 200 that gives the key back and is no JSON", all = REFUSED, head = FINE,
+        steps = givenBack("200", "application/json", "[%s") },
+    { name = "a key in place of an answer", all = outcome.LOST,
+        steps = { { send = GIVEN .. "\r\n\r\n", echo = "authorization" }, CLOSE } },
 
     { name = "a 204 with a body", all = REFUSED, delete = FINE, head = FINE,
         steps = send("HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}") },

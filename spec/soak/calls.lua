@@ -1,5 +1,6 @@
 --- Very many calls through one client, side by side, some of which meet a fault, are cancelled, or are dropped.
 
+local canary = require "spec.support.canary"
 local core = require "kataven.core"
 local kataven = require "kataven"
 local socket = require "socket"
@@ -8,6 +9,8 @@ local calls = {}
 
 local SIDE_BY_SIDE, MOST_IN_FLIGHT = 16, 12
 local TIMEOUT, LATE = 5, 0.02
+local KEY = "sk_live_soak_T0kEnqZ9xW4b"
+local hasKey = canary.seeker "T0kEnqZ9xW4b"
 
 -- How many of a thousand calls want what, and how they may end: by the error's name, or "ok". The rest are well.
 -- What comes `once` is met by a first attempt only: reads succeed then, writes are not repeated.
@@ -117,7 +120,7 @@ end
 
 -- Counts of how calls ended, and what ought not to have been.
 local function newTally()
-    local tally = { ends = {}, wrong = {}, foreign = 0, calls = 0, writes = 0, attempts = 0 }
+    local tally = { ends = {}, wrong = {}, foreign = 0, leaks = 0, calls = 0, writes = 0, attempts = 0 }
 
     function tally.add(fault, kind, outcome, wanted)
         tally.ends[outcome] = (tally.ends[outcome] or 0) + 1
@@ -155,6 +158,9 @@ local function one(client, loop, tally, index)
         local value, err = send(client, method, index, options)
         if value and not isOwn(method, value, index) then
             tally.foreign = tally.foreign + 1
+        end
+        if not value and hasKey(err) then
+            tally.leaks = tally.leaks + 1
         end
         tally.attempts = tally.attempts + err.attempts
         local outcome = value and "ok" or err.name
@@ -226,7 +232,7 @@ function calls.run(given)
     local before = measure.now()
     local loop, tally = newLoop(), newTally()
     local client = kataven.new {
-        apiKey = "sk_live_soak_1", baseUrl = given.origin, timeout = TIMEOUT, wait = loop.wait,
+        apiKey = KEY, baseUrl = given.origin, timeout = TIMEOUT, wait = loop.wait,
         maxConcurrent = MOST_IN_FLIGHT, maxResponseBytes = 1024 * 1024,
         retry = { max = 3, baseDelay = 0.001, maxDelay = 0.004 },
     }
@@ -268,6 +274,7 @@ function calls.run(given)
         #tally.wrong > 0 and table.concat(tally.wrong, "; ") or ("%d of %d"):format(sum, given.count))
     check("every end was among them", #missing == 0, #missing > 0 and "none was " .. table.concat(missing, ", ") or nil)
     check("every answer went to its own call", tally.foreign == 0, ("%d were another's"):format(tally.foreign))
+    check("the key is in no error", tally.leaks == 0, ("it is in %d"):format(tally.leaks))
     check("no write had two effects", stats.twice == 0 and stats.writes > 0, ("%d of %d"):format(stats.twice,
         stats.writes))
     check("memory is where it was", measure.settled(warm, after, given.count - warmUp, 1024))

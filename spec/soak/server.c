@@ -3,7 +3,8 @@
  *
  * A request may name the fault that it wants in X-Fault; what is marked `once` comes at the first
  * request with that X-Id only, so that a retry finds all well. Answers name the X-Id of their
- * request. `GET /stats` tells what was counted, as JSON. */
+ * request; what refuses or is broken gives its Authorization back. `GET /stats` tells what was
+ * counted, as JSON. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -27,7 +28,7 @@ typedef struct conn {
 
 /* What is known of a request. */
 typedef struct request {
-    char method[16], path[256], fault[32];
+    char method[16], path[256], fault[32], own[64];
     unsigned long id;
 } request;
 
@@ -131,6 +132,17 @@ static void cut(int fd, const char *text)
         hang_up(fd, false);
 }
 
+/* In the reason, a header and the body, which is JSON but for what `end` leaves out. */
+static void give_back(int fd, const request *r, const char *status, const char *end)
+{
+    char line[128], headers[128], body[128];
+
+    snprintf(line, sizeof line, "%s %s", status, r->own);
+    snprintf(headers, sizeof headers, "Retry-After: 0\r\nX-Own: %s\r\n", r->own);
+    snprintf(body, sizeof body, "[\"%s\"%s", r->own, end);
+    answer(fd, "", line, headers, body);
+}
+
 static void tell(int fd)
 {
     char text[256];
@@ -154,7 +166,7 @@ static void serve(int fd, const request *r)
     }
     count_effect(r);
     if (wants(r, "down") && first(r))
-        answer(fd, "", "503 Service Unavailable", "Retry-After: 0\r\n", "\"down\"");
+        give_back(fd, r, "503 Service Unavailable", "]");
     else if (wants(r, "reset") && first(r))
         hang_up(fd, true);
     else if (wants(r, "no body") && first(r))
@@ -164,7 +176,7 @@ static void serve(int fd, const request *r)
     else if (wants(r, "noise") && first(r))
         cut(fd, "I am not a web server\r\n\r\n");
     else if (wants(r, "broken"))
-        answer(fd, "", "200 OK", "", "[{\"id\":");
+        give_back(fd, r, "200 OK", "");
     else if (wants(r, "large"))
         cut(fd, "HTTP/1.1 200 OK\r\nContent-Length: 900000000\r\n\r\n[");
     else if (wants(r, "big"))
@@ -208,6 +220,7 @@ static bool take(conn *c, request *r)
         return false;
     }
     header(c->text, "\r\nX-Fault: ", r->fault, sizeof r->fault);
+    header(c->text, "\r\nAuthorization: ", r->own, sizeof r->own);
     header(c->text, "\r\nX-Id: ", number, sizeof number);
     r->id = strtoul(number, NULL, 10);
     if (sscanf(c->text, "%15s %255s", r->method, r->path) != 2)

@@ -1,9 +1,6 @@
 --- Secrets that are sent through everything, and the search for them in what comes out: by other means than those that
 --- hide them, and in every form that a server may give them back in.
 
-local base64 = require "kataven.base64"
-local mime = require "mime"
-
 local canary = {}
 
 local function escaped(text, pattern, format)
@@ -14,6 +11,7 @@ end
 ---@param secret string
 ---@return string[]
 function canary.forms(secret)
+    local base64 = require "kataven.base64"
     local all = {
         secret,
         escaped(secret, ".", "%%%02X"),
@@ -51,6 +49,7 @@ end
 ---@param part string
 ---@return string?
 function canary.found(text, part)
+    local mime = require "mime"
     local plain = plainly(text)
     local at = plain:find(part, 1, true) or plain:lower():find(part:lower(), 1, true)
     if at then
@@ -97,6 +96,31 @@ function canary.strings(value)
 
     walk(value)
     return texts
+end
+
+--- A search that is quick enough for values by the thousand: a function that gives where in a value's strings the
+--- secret is to be seen, as it is or in Base64, or nil.
+---@param secret string ten bytes or more
+---@return fun(value: any): string?
+function canary.seeker(secret)
+    local wanted
+    return function(value)
+        if not wanted then
+            local base64 = require "kataven.base64"
+            wanted = { secret }
+            for before = 0, 2 do
+                -- Without the ends, in which neighbours have a part.
+                wanted[#wanted + 1] = base64.encode(("<"):rep(before) .. secret):sub(before > 0 and 5 or 1, -5)
+            end
+        end
+        local text = table.concat(canary.strings(value), "\n")
+        for _, form in ipairs(wanted) do
+            local at = text:find(form, 1, true)
+            if at then
+                return text:sub(math.max(1, at - 200), at + 60)
+            end
+        end
+    end
 end
 
 return canary

@@ -1,6 +1,6 @@
 -- The calls of the allocation sweep, each with what it is to give and what it does on the hub.
 
-local host, verdict = ...
+local host, _, verdict = ...
 
 local fail, show = verdict.fail, verdict.show
 

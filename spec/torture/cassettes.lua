@@ -1,6 +1,6 @@
 -- The scenarios of the allocation sweep that play or record a cassette.
 
-local host, verdict, calls, scenarios = ...
+local host, _, verdict, calls, scenarios = ...
 
 local TOKEN, fail, show, same = verdict.TOKEN, verdict.fail, verdict.show, verdict.same
 local judgeEffect, judgeRaise = verdict.effect, verdict.raised

@@ -41,6 +41,20 @@ static void answer_at_length(conn *c)
     say(c, "2\r\n\"]\r\n0\r\n\r\n");
 }
 
+/* Gives the token back in the reason, a header and the body. */
+static void refuse(conn *c, const char *status, const char *rest)
+{
+    const char *own = strstr(c->text, "\r\nAuthorization: ");
+    int len = own ? (int)strcspn(own + 17, "\r") : 0;
+    char reason[128], headers[256], body[256];
+
+    snprintf(reason, sizeof reason, "%s %.*s", status, len, own ? own + 17 : "");
+    snprintf(headers, sizeof headers, JSON "X-Request-Id: r1\r\nX-Own: %.*s\r\n", len,
+             own ? own + 17 : "");
+    snprintf(body, sizeof body, "{\"error\":\"%.*s\",%s}", len, own ? own + 17 : "", rest);
+    answer(c, reason, headers, body);
+}
+
 static void answer_post(conn *c)
 {
     const char *name = strstr(c->text, "\"name\":\"");
@@ -49,7 +63,7 @@ static void answer_post(conn *c)
 
     effect(&counts->posts[subject]);
     if (name && strncmp(name + 8, "refused", 7) == 0) {
-        answer(c, "500 Oops", JSON "X-Request-Id: r1\r\n", "{\"error\":\"after it was done\"}");
+        refuse(c, "500 Oops", "\"when\":\"after it was done\"");
         return;
     }
     snprintf(body, sizeof body,
@@ -93,7 +107,7 @@ static void on_request(server *s, conn *c)
     else if (strncmp(c->text, "DELETE ", 7) == 0)
         answer_one(c, true);
     else if (strstr(c->text, " /api/v1/missing "))
-        answer(c, "404 Not Found", JSON, "{\"error\":{\"code\":\"missing\",\"n\":[1,2]}}");
+        refuse(c, "404 Not Found", "\"more\":{\"code\":\"missing\",\"n\":[1,2]}");
     else if (strstr(c->text, " /api/v1/busy ") &&
              __atomic_fetch_add(&counts->busy, 1, __ATOMIC_SEQ_CST) == 0)
         answer(c, "429 Busy", JSON "Retry-After: 0\r\n", "{\"error\":\"busy\"}");

@@ -1,7 +1,7 @@
 -- What the allocation sweep runs. Each scenario is prepared, run with a request for memory refused, and judged; then
 -- the same client has to serve a call.
 
-local host, verdict, calls = ...
+local host, _, verdict, calls = ...
 
 local fail, show = verdict.fail, verdict.show
 local judgeEffect, judgeRaise = verdict.effect, verdict.raised
@@ -25,6 +25,7 @@ local function ofCall(name, make, more)
                 verdict.call(listed, false, listed.call())
             end
             return more.within and more.within(wanted.call) or wanted.call, function(hit, status, ...)
+                verdict.clean("the log", more.events)
                 if status == 0 then
                     verdict.call(wanted, hit, ...)
                 else
@@ -37,6 +38,14 @@ local function ofCall(name, make, more)
             end
         end,
     }
+end
+
+-- The same with a log, whose events are looked at afterwards.
+local function logged(name, make)
+    local events = {}
+    return ofCall(name, make, { events = events, options = { log = function(event)
+        events[#events + 1] = event
+    end } })
 end
 
 local scenarios = {
@@ -124,9 +133,10 @@ local scenarios = {
     ofCall("long", function(client)
         return calls.getting(client, "/api/v1/long", { value = { ("x"):rep(20 * 1024) } })
     end),
-    ofCall("logged", listing, { options = { log = function(event)
-        return ("%s %s"):format(event.event, event.path)
-    end } }),
+    logged("logged", listing),
+    logged("logged-refused", function(client)
+        return calls.getting(client, "/api/v1/missing", { error = "NotFoundError" })
+    end),
     ofCall("one-at-a-time", function(client, kataven)
         return creation(client, kataven, 3)
     end, { options = { maxConcurrent = 1 }, uncollected = true }),

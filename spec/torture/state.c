@@ -22,10 +22,10 @@ typedef struct code {
 } code;
 
 /* Run in this order: each gets the host's functions and what those before gave. */
-static const char *const scenario_files[] = {"spec/torture/verdict.lua", "spec/torture/calls.lua",
-                                             "spec/torture/scenarios.lua",
+static const char *const scenario_files[] = {"spec/support/canary.lua", "spec/torture/verdict.lua",
+                                             "spec/torture/calls.lua", "spec/torture/scenarios.lua",
                                              "spec/torture/cassettes.lua"};
-enum { SCENARIO_FILES = sizeof scenario_files / sizeof *scenario_files, SCENARIOS = 2 };
+enum { SCENARIO_FILES = sizeof scenario_files / sizeof *scenario_files, SCENARIOS = 3 };
 
 /* Modules, and behind them the scenarios. */
 static code compiled[MOST_FILES + SCENARIO_FILES];
