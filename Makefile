@@ -202,7 +202,7 @@ REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spe
 NGINX = $(wildcard spec/nginx_*spec.lua)
 FORKS = spec/fork_spec.lua
 # What kills processes by the hundred: no report comes of those.
-KILLS = spec/cli_apply_faults_spec.lua spec/cli_apply_interrupted_spec.lua spec/redis_once_spec.lua
+KILLS = $(patsubst %,spec/%_spec.lua,cli_apply_faults cli_apply_interrupted cli_apply_output redis_once)
 # Where a spec's processes leave what was found, see run.sh.
 REPORTS = $(CURDIR)/$(BUILD)/reports
 
