@@ -110,7 +110,6 @@ function verdict.call(wanted, hit, value, result)
 end
 
 local function judgeRaise(hit, status, message)
-    verdict.clean("what was raised", message)
     if not hit then
         fail("raised without a cause:", show(message))
     elseif message ~= OUT then
