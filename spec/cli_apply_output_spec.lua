@@ -7,6 +7,7 @@ local files = require "spec.support.files"
 
 local KEYS, struck = faults.KEYS, faults.struck
 local BLOCK = 512 -- bytes, of what `ulimit -f` counts in a POSIX shell
+local VARIES = 64 -- bytes by which one output may be longer than another, with its times
 
 faults.describe("apply without --keys-out, with a fault at every point of a run of ten keys:", function(run)
     -- The plaintexts in a text, by their ends, each once.
@@ -74,7 +75,7 @@ faults.describe("apply without --keys-out, with a fault at every point of a run 
     it("an output that takes no more, at each of its blocks", function()
         local whole = apply.run(run.hub, { run.file })
         local stopped = 0
-        for blocks = 1, math.ceil(#whole / BLOCK) - 1 do
+        for blocks = 1, math.floor((#whole - VARIES) / BLOCK) do
             run.hub:reset()
             apply.mint(run.hub, { name = "moved", domain_allowlist = { "old.example" } })
             apply.mint(run.hub, { name = "gone" })

@@ -1,6 +1,8 @@
 /* The standard streams, as a command has to know them. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,11 +66,35 @@ static int is_writable(lua_State *L)
     return 1;
 }
 
+/* put(fd, text) -> true | nil, why, errno: all of it, or not. Lua's own streams do
+ * not do: LuaJIT's compiled code calls a flush that failed once more, and that one
+ * goes well, since the C library has thrown away by then what did not go out. */
+static int put(lua_State *L)
+{
+    size_t len;
+    int fd = (int)luaL_checkinteger(L, 1), problem;
+    const char *text = luaL_checklstring(L, 2, &len);
+
+    if (lkat_write(fd, text, len, false)) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    problem = errno;
+    lua_pushnil(L);
+    lua_pushstring(L, strerror(problem));
+    lua_pushinteger(L, problem);
+    return 3;
+}
+
 void lkat_open_streams(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"isTerminal", is_terminal},        {"isWritable", is_writable},     {"columns", columns},
-        {"othersMayRead", others_may_read}, {"guardStreams", guard_streams}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"isTerminal", is_terminal},
+                                         {"isWritable", is_writable},
+                                         {"columns", columns},
+                                         {"othersMayRead", others_may_read},
+                                         {"guardStreams", guard_streams},
+                                         {"put", put},
+                                         {NULL, NULL}};
 
     lkat_setfuncs(L, functions);
 }

@@ -8,11 +8,15 @@ local redact = require "kataven.redact"
 
 local cli = {}
 
+--- Writes all of a text at once; or nil, why not, and the system's number for it.
+---@class kataven.cli.Stream
+---@field write fun(self: kataven.cli.Stream, text: string): true?, string?, integer?
+
 --- What is around the command: the real one unless a spec has another.
 ---@class kataven.cli.Host
 ---@field stdin file*
----@field stdout file*
----@field stderr file*
+---@field stdout kataven.cli.Stream
+---@field stderr kataven.cli.Stream
 ---@field getenv fun(name: string): string?
 ---@field isTerminal fun(stream: "stdin"|"stdout"|"stderr"): boolean
 ---@field isWritable fun(stream: "stdout"|"stderr"): boolean it was opened for writing
@@ -22,12 +26,20 @@ local cli = {}
 
 local DESCRIPTORS = { stdin = 0, stdout = 1, stderr = 2 }
 
+local function streamOf(name)
+    return {
+        write = function(_, text)
+            return core.put(DESCRIPTORS[name], text)
+        end,
+    }
+end
+
 ---@return kataven.cli.Host
 local function realHost()
     return {
         stdin = io.stdin,
-        stdout = io.stdout,
-        stderr = io.stderr,
+        stdout = streamOf "stdout",
+        stderr = streamOf "stderr",
         getenv = os.getenv,
         isTerminal = function(stream)
             return core.isTerminal(DESCRIPTORS[stream])

@@ -45,7 +45,7 @@ return {
     answered(502, "ServerError", true, "reads"), answered(503, "ServerError", true, "reads"),
     answered(504, "ServerError", true, "reads"),
 
-    -- The request's head is in the reason, a header and the body; specs look for the key in all that comes of it.
+    -- The key is in the reason, headers and the body; it is looked for in all that comes of them.
     { name = "a 403 that gives the key back", effect = false, all = status(403, "PermissionDeniedError"),
         steps = givenBack("403", 'application/json', '{"detail":"%s"}') },
     { name = "a 500 that gives the key back", all = status(500, "ServerError", true, "reads"),

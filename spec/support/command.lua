@@ -19,9 +19,6 @@ local function sink(broken)
         self.text = self.text .. text
         return self
     end
-    function stream.flush()
-        return true
-    end
     return stream
 end
 

@@ -95,15 +95,6 @@ function Context:settle(arguments)
     self.json = self.errorsAsJson or not self.terminal
 end
 
--- Writes all of a text now; or nil, why not, and the system's number for it.
-local function write(stream, what)
-    local ok, message, number = stream:write(what)
-    if ok then
-        ok, message, number = stream:flush()
-    end
-    return ok, message, number
-end
-
 --- Writes data to stdout, or gives nil and why not.
 ---@param what string
 ---@return boolean|nil
@@ -111,7 +102,7 @@ end
 ---@return integer? number
 function Context:write(what)
     self:progress(nil)
-    local ok, message, number = write(self.host.stdout, what)
+    local ok, message, number = self.host.stdout:write(what)
     return ok and true or nil, message, number
 end
 
@@ -137,7 +128,7 @@ end
 ---@param what string may hold text of the server's
 function Context:say(what)
     self:progress(nil)
-    write(self.host.stderr, text.plain(what) .. "\n")
+    self.host.stderr:write(text.plain(what) .. "\n")
 end
 
 --- Shows how far it is, on stderr: on a terminal in place of what was shown before,
@@ -149,9 +140,9 @@ function Context:progress(what)
     if terminal and (what or self.line) then
         -- One that goes over the edge could not be taken away.
         local fits = text.cut(text.plain(what or ""), (host.columns "stderr" or 80) - 1)
-        write(host.stderr, "\r\27[K" .. fits)
+        host.stderr:write("\r\27[K" .. fits)
     elseif what then
-        write(host.stderr, text.plain(what) .. "\n")
+        host.stderr:write(text.plain(what) .. "\n")
     end
     self.line = terminal and what ~= nil
 end
@@ -171,11 +162,11 @@ function Context:ask(question)
         return nil
     end
     self:progress(nil)
-    write(host.stderr, text.plain(question) .. " [y/N] ")
+    host.stderr:write(text.plain(question) .. " [y/N] ")
     host.awaitInput()
     local answer = host.stdin:read "*l"
     if not answer then
-        write(host.stderr, "\n")
+        host.stderr:write("\n")
     end
     return answer ~= nil and answer:lower():find "^%s*ye?s?%s*$" ~= nil
 end
@@ -218,7 +209,7 @@ function Context:fail(err, code)
     else
         local line = text.plain(ofClient and advice.line(err, self.arguments.command) or message)
         self:progress(nil)
-        write(self.host.stderr, self:colour("red", "kataven:", "stderr") .. " " .. line .. "\n")
+        self.host.stderr:write(self:colour("red", "kataven:", "stderr") .. " " .. line .. "\n")
     end
     return code or context.FAILED
 end
