@@ -213,7 +213,7 @@ sanitize: deps-check
 
 # The same with a collector that never rests, for what lives in the core and is used from Lua. Specs that count what the
 # collector has done, or take time, are not among them: each line of Lua takes some twenty times as long.
-HARD = $(patsubst %,spec/%_spec.lua,cassette_client canceller close finaliser headers json parallel tls tls_connection \
+HARD = $(patsubst %,spec/%_spec.lua,cassette_client canceller close finaliser headers json parallel tls_connection \
 	transport transport_conformance wait widget_keys)
 gcstress:
 	@SPEC_COLLECTOR=hard $(MAKE) --no-print-directory sanitize SPECS="$(HARD)"
@@ -232,13 +232,13 @@ $(BUILD)/lua: spec/support/lua.c
 # And under valgrind, which sees what libcurl and Lua do as well. Left out, besides the above: what mostly searches
 # texts, for minutes (canary, cassette_secrets), what counts or closes descriptors, of which valgrind has its own, what
 # goes by the clock (faults, and workers beside Redis; the sanitizers see those), what starts processes by the hundred
-# (cassette_default, signals and most of the command's), what is in Lua alone (plan, redis), and what tests the specs'
-# servers, the documents or busted's helper.
+# (cassette_default, signals), what is in Lua alone (the command, plan, redis), and what tests the specs' servers, the
+# documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
-OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli_apply cli_apply_file cli_apply_refusals \
-	cli_apply_terminal cli_commands cli_process cli_redis cli_shells descriptors examples fault_ends faults gcstress hub man plan \
-	plan_wanted readme servers signals tcp_server testing_guide) $(wildcard spec/redis_*_spec.lua)
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli descriptors examples \
+	fault_ends faults gcstress hub log man options plan plan_wanted readme servers signals tcp_server testing_guide) \
+	$(wildcard spec/cli_*_spec.lua spec/redis_*_spec.lua)
 
 valgrind: deps-check
 	@[ $(LUA) != luajit ] || { echo "make valgrind: LUA is 5.4, 5.3 or 5.1 here" >&2; exit 2; }
