@@ -69,6 +69,8 @@ describe("maxConcurrent, over real connections,", function()
     it("is never exceeded, and reached", function()
         for _, max in ipairs { 1, 3, 8 } do
             hub:reset()
+            -- The first ones are held until all of them are there.
+            hub:next { n = max, delay = 1 }
             new(hub.url, { maxConcurrent = max })
             for _ = 1, 5 * max do
                 host.spawn(function() assert(client.widgetKeys.list()) end)

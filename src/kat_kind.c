@@ -27,7 +27,8 @@ kat_kind kat_kind_of(const char *name)
 /* libcurl gives CURLE_SSL_CONNECT_ERROR for a handshake that was reset or
  * closed as well as for an alert, and errno does not tell them apart; only
  * the TLS library's words do. These are the words of a lost connection
- * (OpenSSL, GnuTLS, and libcurl's own); anything else was refused. */
+ * (OpenSSL, GnuTLS, and libcurl's own, which stand for all that follows where it
+ * was reset before the handshake began); anything else was refused. */
 static bool handshake_lost(const char *detail)
 {
     static const char *const words[] = {
@@ -43,6 +44,8 @@ static bool handshake_lost(const char *detail)
         "onnection was reset",
         "closed abruptly",
         "Connection closed",
+        "getpeername() failed",
+        "getsockname() failed",
     };
     size_t i;
 

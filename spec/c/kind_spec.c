@@ -73,6 +73,7 @@ static void a_handshake_is_lost_or_refused(void **state)
         "OpenSSL SSL_connect: Broken pipe in connection to 127.0.0.1:1",
         "gnutls_handshake() failed: The TLS connection was non-properly terminated.",
         "gnutls_handshake() failed: Error in the pull function.",
+        "getpeername() failed with errno 107: Transport endpoint is not connected",
     };
     static const char *const refused[] = {
         "error:0A00010B:SSL routines::wrong version number",
