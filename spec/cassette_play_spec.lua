@@ -4,7 +4,7 @@ local play = require "spec.support.play"
 
 local TOKEN = play.TOKEN
 local ask, interaction, noWait, open, request = play.ask, play.interaction, play.noWait, play.open, play.request
-local raised = play.raisedIn "cassette_play_spec"
+local raised = require "spec.support.misuse"
 
 describe("kataven.cassette, played,", function()
     local getenv

@@ -9,14 +9,22 @@ local KEYS, REQUESTS = faults.KEYS, faults.REQUESTS
 local struck = faults.struck
 
 faults.describe("apply, interrupted by Ctrl-C at every point of a run of ten keys:", function(run)
-    -- Waits until so many were made, of which the last is not answered.
-    local function interrupted(creates, signal)
-        run.hub:next { { n = creates }, { delay = 60 } }
+    -- Sends it a signal once the hub has counted so many, and, where that is wanted, once it sleeps.
+    local function signalled(signal, what, count, asleep)
         local command = apply.start(run.hub, run.words)
         finally(function() command:stop() end)
-        apply.await(run.hub, "creates", 2 + creates)
+        apply.await(run.hub, what, count)
+        if asleep then
+            command:sleeps()
+        end
         command:signal(signal)
         return command:wait()
+    end
+
+    -- Once so many were made, of which the last is not answered.
+    local function interrupted(creates, signal)
+        run.hub:next { { n = creates }, { delay = 60 } }
+        return signalled(signal, "creates", 2 + creates)
     end
 
     for creates = 1, KEYS do
@@ -50,11 +58,7 @@ faults.describe("apply, interrupted by Ctrl-C at every point of a run of ten key
 
     it("while the list is awaited", function()
         run.hub:next { delay = 60 }
-        local command = apply.start(run.hub, run.words)
-        finally(function() command:stop() end)
-        apply.await(run.hub, "total", 2 + 1)
-        command:signal "INT"
-        local output, errors, status = command:wait()
+        local output, errors, status = signalled("INT", "total", 2 + 1)
         assert.same({ "", "kataven: interrupted\n", 130 }, { output, errors, status })
         assert.equal(2, run.hub:stats().creates)
         run.finished(0)
@@ -63,12 +67,7 @@ faults.describe("apply, interrupted by Ctrl-C at every point of a run of ten key
 
     it("while it rests before it tries again", function()
         run.hub:next { { n = 3 }, { status = 429, headers = { ["retry-after"] = "50" }, body = "limited" } }
-        local command = apply.start(run.hub, run.words)
-        finally(function() command:stop() end)
-        apply.await(run.hub, "total", 2 + 4)
-        command:sleeps()
-        command:signal "INT"
-        local _, errors, status = command:wait()
+        local _, errors, status = signalled("INT", "total", 2 + 4, true)
         assert.equal(130, status)
         assert.truthy(errors:find('create "customer 3": CancelledError', 1, true), errors)
         run.finished(0)
@@ -77,11 +76,7 @@ faults.describe("apply, interrupted by Ctrl-C at every point of a run of ten key
 
     it("while the others are sent", function()
         run.hub:next { { n = KEYS + 1 }, { n = 2, delay = 60 } }
-        local command = apply.start(run.hub, run.words)
-        finally(function() command:stop() end)
-        apply.await(run.hub, "updates", 2)
-        command:signal "INT"
-        local _, errors, status = command:wait()
+        local _, errors, status = signalled("INT", "updates", 2)
         assert.equal(130, status)
         assert.truthy(errors:find("interrupted: 10 of 12 changes were made", 1, true), errors)
         run.finished(0)

@@ -5,7 +5,6 @@
 --   assert.equal("1", play.ask(tape, "GET", "/a"))
 --   play.removeFiles()
 
-local assert = require "luassert"
 local cassette = require "kataven.cassette"
 
 local play = {
@@ -68,18 +67,6 @@ function play.ask(c, method, path, more)
     local answer, failure = c:send(play.request(method, path, more), play.noWait)
 
     return answer and answer.body, failure
-end
-
---- A function that calls another, which must raise an error that points at a line of this spec, and gives its message.
----@param spec string its name
-function play.raisedIn(spec)
-    return function(f, ...)
-        local ok, message = pcall(f, ...)
-
-        assert.is_false(ok)
-        assert.matches("^%.?/?spec/" .. spec .. "%.lua:%d+: ", message)
-        return (message:gsub("^.-:%d+: ", ""))
-    end
 end
 
 return play
