@@ -138,12 +138,10 @@ kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len
     h->seen += len;
     if (h->seen > KAT_HEADERS_MAX_BYTES)
         return KAT_HEADERS_TOO_LARGE;
-    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0 && (!h->body || h->interim)) {
-        const char *status = memchr(line, ' ', len);
-
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0 && (h->body ? h->interim : !h->begun)) {
         h->text.len = h->list.len = 0;
-        h->body = h->sized = h->promise = false;
-        h->interim = status && status + 1 < line + len && status[1] == '1';
+        h->begun = true;
+        h->body = h->interim = h->sized = h->promise = false;
         return KAT_HEADERS_OK;
     }
     if (h->body)
@@ -155,6 +153,11 @@ kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len
     if (len > 0 && (line[0] == ' ' || line[0] == '\t'))
         return continue_last(h, line, len);
     return add(h, line, len);
+}
+
+void kat_headers_ended(kat_headers *h, long status)
+{
+    h->interim = status >= 100 && status < 200 && status != 101;
 }
 
 static bool same_name(const kat_headers *h, const kat_header *a, const kat_header *b)
@@ -211,7 +214,7 @@ void kat_headers_reset(kat_headers *h)
     kat_buf_reset(&h->text, KEEP_TEXT);
     kat_buf_reset(&h->list, KEEP_LIST);
     h->seen = 0;
-    h->body = h->interim = h->sized = h->promise = false;
+    h->begun = h->body = h->interim = h->sized = h->promise = false;
 }
 
 void kat_headers_free(kat_headers *h)

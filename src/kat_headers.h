@@ -21,8 +21,9 @@ typedef struct kat_headers {
     kat_buf text; /* owns all names and values */
     kat_buf list; /* an array of kat_header */
     size_t seen;  /* bytes received in this attempt */
+    bool begun;   /* its status line came: another before its end is none */
     bool body;    /* the block ended: what follows are trailers, dropped */
-    bool interim; /* it is that of a 1xx, which another answer follows */
+    bool interim; /* it was that of a 1xx, which another answer follows */
     bool sized;   /* it has a Content-Length: */
     uint64_t length;
     bool promise; /* of a body: a length above 0, or a transfer coding */
@@ -38,6 +39,10 @@ typedef enum {
 /* Takes one line as libcurl hands it over, its end included. A status line
  * begins anew, so the headers of interim answers are dropped. */
 kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len);
+
+/* To be told when a block has ended (`body`): the status that libcurl has read,
+ * for whether another answer follows is libcurl's to say. 101 is a last word. */
+void kat_headers_ended(kat_headers *h, long status);
 
 /* Joins repeated headers with ", ". To be called once, when the answer is
  * whole. False when memory has run out. */

@@ -18,12 +18,10 @@ static size_t refuse(kat_slot *slot, kat_kind kind, const char *why)
 
 /* What a careless server sends after an answer that has no body, but speaks of
  * one, could be taken for the next answer. */
-static void keep_in_step(kat_slot *slot)
+static void keep_in_step(kat_slot *slot, long status)
 {
     const kat_headers *headers = &slot->headers;
-    long status = 0;
 
-    curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
     if (slot->lonely)
         return;
     if ((slot->head && (headers->promise || !headers->sized)) ||
@@ -37,11 +35,15 @@ static size_t on_header(char *line, size_t size, size_t count, void *data)
 {
     kat_slot *slot = data;
     size_t len = size * count;
+    long status = 0;
 
     switch (kat_headers_line(&slot->headers, line, len)) {
     case KAT_HEADERS_OK:
-        if (slot->headers.body)
-            keep_in_step(slot);
+        if (slot->headers.body) {
+            curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+            kat_headers_ended(&slot->headers, status);
+            keep_in_step(slot, status);
+        }
         return len;
     case KAT_HEADERS_WRONG_LENGTH:
         return refuse(slot, KAT_CONNECTION,

@@ -87,6 +87,37 @@ static void an_interim_answer_is_no_answer(void **state)
     assert_true(kat_maybe_applied(&outcome, false));
 }
 
+/* Cut within the headers of the answer, behind interim ones that libcurl reads
+ * for itself. */
+static const char *odd_interim;
+
+static void say_it_and_drop(server *s, conn *c)
+{
+    say(c, odd_interim);
+    say(c, "HTTP/1.1 200 OK\r\nServer: cut\r\n");
+    hang_up(s, c, false);
+}
+
+static void interim_answers_are_those_that_libcurl_sees(void **state)
+{
+    static const char *const odd[] = {
+        "HTTP/1.1  100 Continue\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\nHTTP/ HTTP/1.1 299:\r\n\r\n",
+    };
+    fixture *f = *state;
+    size_t i;
+
+    for (i = 0; i < COUNT(odd); i++) {
+        const kat_op *op;
+
+        odd_interim = odd[i];
+        server_does(&f->server, say_it_and_drop);
+        op = run(f, (ask){.method = "DELETE"});
+        check_failure(op, KAT_CONNECTION, true, "within the answer's headers");
+        assert_int_equal(op->status, 200);
+    }
+}
+
 static void check_timeout(fixture *f, server_handler how, int status)
 {
     double began = kat_now();
@@ -237,6 +268,7 @@ int main(void)
         FIXTURE(nothing_is_sent_twice),
         FIXTURE(a_first_connection_may_die_too),
         FIXTURE(an_interim_answer_is_no_answer),
+        FIXTURE(interim_answers_are_those_that_libcurl_sees),
         FIXTURE(a_slow_server_meets_the_timeout),
         FIXTURE(a_refused_connection_sends_nothing),
         FIXTURE(a_connection_may_never_come_about),

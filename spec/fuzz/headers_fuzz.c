@@ -241,6 +241,9 @@ static void check_lines(const uint8_t *data, size_t size, size_t times)
             result = kat_headers_line(&h, copy, before - left);
             seen += before - left;
             free(copy);
+            /* With any status, that of the length: the fifth is interim. */
+            if (h.body)
+                kat_headers_ended(&h, (long)(seen % 5) * 50);
             MUST(result != KAT_HEADERS_NOMEM, "out of memory");
             MUST(result == KAT_HEADERS_TOO_LARGE || seen <= KAT_HEADERS_MAX_BYTES,
                  "%zu bytes were taken", seen);
