@@ -95,6 +95,7 @@ static kat_headers_result add(kat_headers *h, const char *line, size_t len)
     const char *colon = memchr(line, ':', len);
     const char *name = line, *value;
     size_t name_len, value_len, i;
+    bool blank;
     kat_header entry = {0};
 
     if (!colon)
@@ -102,15 +103,18 @@ static kat_headers_result add(kat_headers *h, const char *line, size_t len)
     name_len = (size_t)(colon - line);
     value = colon + 1;
     value_len = len - name_len - 1;
+    blank = name_len > 0 && is_blank(name[name_len - 1]);
     trim(&name, &name_len);
     trim(&value, &value_len);
     if (name_len == 0)
         return KAT_HEADERS_OK;
     if (is_named(name, name_len, "content-length")) {
-        if (!take_length(h, value, value_len))
-            return KAT_HEADERS_WRONG_LENGTH;
+        if (blank || !take_length(h, value, value_len))
+            return KAT_HEADERS_BAD_FRAMING;
         h->promise = h->promise || h->length > 0;
     } else if (is_named(name, name_len, "transfer-encoding")) {
+        if (blank)
+            return KAT_HEADERS_BAD_FRAMING;
         h->promise = true;
     }
     if (kat_headers_count(h) >= KAT_HEADERS_MAX_COUNT)

@@ -32,7 +32,9 @@ typedef struct kat_headers {
 typedef enum {
     KAT_HEADERS_OK,
     KAT_HEADERS_TOO_LARGE,
-    KAT_HEADERS_WRONG_LENGTH, /* libcurl takes "0x2" and the last of two */
+    /* It does not say for sure where the answer ends. libcurl takes a length of
+     * "0x2" and the last of two, and passes over "Content-Length :". */
+    KAT_HEADERS_BAD_FRAMING,
     KAT_HEADERS_NOMEM
 } kat_headers_result;
 

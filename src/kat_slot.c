@@ -45,9 +45,10 @@ static size_t on_header(char *line, size_t size, size_t count, void *data)
             keep_in_step(slot, status);
         }
         return len;
-    case KAT_HEADERS_WRONG_LENGTH:
+    case KAT_HEADERS_BAD_FRAMING:
         return refuse(slot, KAT_CONNECTION,
-                      "the answer's Content-Length is no number, or it has two that differ");
+                      "the answer's Content-Length is no number, or it has two that differ, or it "
+                      "or Transfer-Encoding has a blank before its colon");
     case KAT_HEADERS_TOO_LARGE:
         return refuse(slot, KAT_TOO_LARGE,
                       "the answer's headers are larger than 256 KiB or 1000 lines");

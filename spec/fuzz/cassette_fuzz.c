@@ -6,6 +6,7 @@
  * its calls over the same file, too. Nothing in a file is ever run. What is asked
  * is in cassette.lua. */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "state.h"
@@ -28,8 +29,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         unsetenv("CI");
         unsetenv("KATAVEN_CASSETTE_MODE");
         unsetenv("KATAVEN_CASSETTE");
-        snprintf(path, sizeof path, "%s/cassette.XXXXXX", directory ? directory : "/tmp");
-        fd = mkstemp(path);
+        /* A run that another is to repeat has the same name: a table may have it in it. */
+        if (directory && getenv("FUZZ_SEED")) {
+            snprintf(path, sizeof path, "%s/cassette", directory);
+            fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        } else {
+            snprintf(path, sizeof path, "%s/cassette.XXXXXX", directory ? directory : "/tmp");
+            fd = mkstemp(path);
+        }
         MUST(fd >= 0 && atexit(clean_up) == 0, "%s: %s", path, strerror(errno));
         L = fuzz_state("spec/fuzz/cassette.lua");
     }

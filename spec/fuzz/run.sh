@@ -5,8 +5,10 @@
 # What makes a target fail is kept in build/fuzz/found. A target is a test, and one that did not run at all fails; the
 # last line is `N passed, N failed`. The Makefile calls it at the root of the repository.
 #
-# With FUZZ_SEED a run tries what another with that seed tries, as far as its time goes: it knows of no earlier run, and
-# has no random addresses where that may be asked for, since libFuzzer goes by addresses, too.
+# With FUZZ_SEED a run tries what another with that seed tries, as far as its time goes. It knows of no earlier run, takes
+# the corpus in the order of its names, not in that of the disk, has one name for its files, and does not go by the numbers
+# that are compared, since ports are among them. Lua's hashes go by addresses, which are not random where that may be
+# asked for.
 set -u
 
 programs=$1 seconds=$2
@@ -19,7 +21,12 @@ done
 unset CI http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY
 export UBSAN_OPTIONS=print_stacktrace=1
 log=$(mktemp) || exit 1
-TMPDIR=$(mktemp -d) || exit 1
+if [ -n "${FUZZ_SEED:-}" ]; then
+	TMPDIR=build/fuzz/seeded
+	rm -rf "$TMPDIR" && mkdir -p "$TMPDIR" || exit 1
+else
+	TMPDIR=$(mktemp -d) || exit 1
+fi
 export TMPDIR
 trap 'rm -rf "$log" "$TMPDIR"' EXIT
 trap 'exit 130' INT TERM HUP
@@ -29,6 +36,16 @@ if [ -n "${FUZZ_SEED:-}" ]; then
 	corpus=$TMPDIR/corpus
 	! setarch -R true 2>/dev/null || same='setarch -R'
 fi
+
+# The seeds of a target, as libFuzzer takes them.
+seeds() {
+	if [ -n "${FUZZ_SEED:-}" ]; then
+		find "spec/fuzz/corpus/$1" -type f | LC_ALL=C sort | paste -s -d , >"$TMPDIR/seeds"
+		printf -- '-seed=%s -use_cmp=0 -seed_inputs=@%s' "$FUZZ_SEED" "$TMPDIR/seeds"
+	else
+		printf 'spec/fuzz/corpus/%s' "$1"
+	fi
+}
 
 stat() {
 	sed -n "s/^stat::$1: *//p" "$log"
@@ -43,9 +60,8 @@ for target in "$@"; do
 	[ ! -e "spec/fuzz/$target.lua" ] || leaks=0
 	echo "Fuzzing $target for $seconds s"
 	$same "$programs/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -detect_leaks=$leaks \
-		-print_final_stats=1 ${FUZZ_SEED:+-seed=$FUZZ_SEED} \
-		$([ ! -e "$dictionary" ] || echo "-dict=$dictionary") -artifact_prefix="$found/" \
-		"$corpus/$target" "spec/fuzz/corpus/$target" >"$log" 2>&1 </dev/null
+		-print_final_stats=1 $([ ! -e "$dictionary" ] || echo "-dict=$dictionary") -artifact_prefix="$found/" \
+		"$corpus/$target" $(seeds "$target") >"$log" 2>&1 </dev/null
 	code=$?
 	# "#1234	DONE   cov: 5 ft: 6 corp: 7/8b …", or without the end the last such line.
 	features=$(sed -n 's/^#[0-9].* ft: \([0-9]*\).*/\1/p' "$log" | tail -n 1)

@@ -3,6 +3,8 @@
 #ifndef SPEC_FUZZ_STATE_H
 #define SPEC_FUZZ_STATE_H
 
+#include <time.h>
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -11,18 +13,30 @@
 #include "kataven.h"
 
 /* libFuzzer sees which branches of C were taken, but not of Lua. These counters
- * are its own: a hook counts the steps from one line to another in them. */
+ * are its own: a hook counts the steps from one line to another in them. Where
+ * one is counted goes by names and lines alone, so that a run can be had again. */
 #ifdef FUZZING
 static uint8_t fuzz_lines[1 << 14] __attribute__((section("__libfuzzer_extra_counters")));
 
+/* Lua takes the seed of its hashes, which decides the order of pairs(), from it. */
+time_t time(time_t *at)
+{
+    if (at)
+        *at = 1700000000;
+    return 1700000000;
+}
+
 static inline void fuzz_on_line(lua_State *L, lua_Debug *ar)
 {
-    static uintptr_t before;
-    uintptr_t here, at;
+    static uint32_t before;
+    uint32_t here, at;
+    const char *c;
 
     if (!lua_getinfo(L, "S", ar))
         return;
-    here = ((uintptr_t)ar->source >> 4) * 2654435761u + (uintptr_t)ar->currentline * 40503u;
+    here = (uint32_t)ar->currentline * 40503u;
+    for (c = ar->short_src; *c; c++)
+        here = (here ^ (uint8_t)*c) * 16777619u;
     at = (here ^ before) % sizeof fuzz_lines;
     fuzz_lines[at] = (uint8_t)(fuzz_lines[at] + (fuzz_lines[at] < 255));
     before = here >> 1;
