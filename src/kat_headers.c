@@ -142,7 +142,7 @@ kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len
     h->seen += len;
     if (h->seen > KAT_HEADERS_MAX_BYTES)
         return KAT_HEADERS_TOO_LARGE;
-    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0 && (h->body ? h->interim : !h->begun)) {
+    if (h->body ? h->interim : !h->begun) {
         h->text.len = h->list.len = 0;
         h->begun = true;
         h->body = h->interim = h->sized = h->promise = false;

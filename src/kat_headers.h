@@ -21,7 +21,7 @@ typedef struct kat_headers {
     kat_buf text; /* owns all names and values */
     kat_buf list; /* an array of kat_header */
     size_t seen;  /* bytes received in this attempt */
-    bool begun;   /* its status line came: another before its end is none */
+    bool begun;   /* the status line came: another before the block's end is none */
     bool body;    /* the block ended: what follows are trailers, dropped */
     bool interim; /* it was that of a 1xx, which another answer follows */
     bool sized;   /* it has a Content-Length: */
@@ -38,8 +38,10 @@ typedef enum {
     KAT_HEADERS_NOMEM
 } kat_headers_result;
 
-/* Takes one line as libcurl hands it over, its end included. A status line
- * begins anew, so the headers of interim answers are dropped. */
+/* Takes one line as libcurl hands it over, its end included. The first one, and
+ * the one after an interim answer, is a status line, whatever it looks like, or
+ * libcurl would not hand it over; it begins anew, so the headers of interim
+ * answers are dropped. */
 kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len);
 
 /* To be told when a block has ended (`body`): the status that libcurl has read,
