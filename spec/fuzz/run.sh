@@ -14,12 +14,6 @@ set -u
 programs=$1 seconds=$2
 shift 2
 
-# The environment must not decide what a target does.
-for name in $(env | sed -n 's/^\(KATAVEN_[A-Za-z0-9_]*\)=.*/\1/p'); do
-	unset "$name"
-done
-unset CI http_proxy https_proxy all_proxy no_proxy HTTPS_PROXY ALL_PROXY NO_PROXY
-export UBSAN_OPTIONS=print_stacktrace=1
 log=$(mktemp) || exit 1
 if [ -n "${FUZZ_SEED:-}" ]; then
 	TMPDIR=build/fuzz/seeded
@@ -27,7 +21,6 @@ if [ -n "${FUZZ_SEED:-}" ]; then
 else
 	TMPDIR=$(mktemp -d) || exit 1
 fi
-export TMPDIR
 trap 'rm -rf "$log" "$TMPDIR"' EXIT
 trap 'exit 130' INT TERM HUP
 
@@ -36,6 +29,11 @@ if [ -n "${FUZZ_SEED:-}" ]; then
 	corpus=$TMPDIR/corpus
 	! setarch -R true 2>/dev/null || same='setarch -R'
 fi
+
+# The environment must not decide what a target does: not by a proxy in it, and not by its length, which moves the stack.
+alone() {
+	env -i PATH=/usr/bin:/bin UBSAN_OPTIONS=print_stacktrace=1 TMPDIR="$TMPDIR" ${FUZZ_SEED:+"FUZZ_SEED=$FUZZ_SEED"} $same "$@"
+}
 
 # The seeds of a target, as libFuzzer takes them.
 seeds() {
@@ -59,7 +57,7 @@ for target in "$@"; do
 	leaks=1
 	[ ! -e "spec/fuzz/$target.lua" ] || leaks=0
 	echo "Fuzzing $target for $seconds s"
-	$same "$programs/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -detect_leaks=$leaks \
+	alone "$programs/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -detect_leaks=$leaks \
 		-print_final_stats=1 $([ ! -e "$dictionary" ] || echo "-dict=$dictionary") -artifact_prefix="$found/" \
 		"$corpus/$target" $(seeds "$target") >"$log" 2>&1 </dev/null
 	code=$?
