@@ -160,12 +160,10 @@ void kat_op_finish(kat_op *op, CURLcode code)
     if (op->kind == KAT_NONE)
         op->kind = kat_kind_from_curl((int)code, op->sent, slot->error);
     /* libcurl takes a connection that closes within the headers for the end
-     * of a good answer, and may do so where an interim one was all that came. */
+     * of a good answer. Those of an interim one are not the answer's. */
     if (op->kind == KAT_NONE && (!slot->headers.body || slot->headers.interim)) {
         op->kind = KAT_CONNECTION;
-        slot->refusal = slot->headers.body
-                            ? "the connection was closed after an interim answer, without another"
-                            : "the connection was closed within the answer's headers";
+        slot->refusal = "the connection was closed within the answer's headers";
     }
     /* libcurl reads "HTTP/2 2" for the status 2. */
     if (op->kind == KAT_NONE && (status < 100 || status > 999)) {
