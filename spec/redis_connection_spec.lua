@@ -18,6 +18,7 @@ end
 local connection = require "kataven.redis.connection"
 local core = require "kataven.core"
 local loops = require "kataven.redis.loop"
+local socket = require "socket"
 local stream = require "kataven.redis.socket"
 local url = require "kataven.redis.url"
 
@@ -196,15 +197,22 @@ describe("kataven.redis.connection", function()
             return value, logged[1]
         end
 
-        it("speaks to a server whose certificate is trusted, by its name and its address", function()
-            for _, host in ipairs { "localhost", "127.0.0.1" } do
-                local value, problem = talk(host, { caFile = cert.cert })
-                assert.equal(300000, #(value or ""), problem)
+        it("speaks to a server whose certificate is trusted, by its address", function()
+            local value, problem = talk("127.0.0.1", { caFile = cert.cert })
+            assert.equal(300000, #(value or ""), problem)
+        end)
+
+        it("speaks to one by its name", function()
+            -- libcurl knows this name for itself; others ask the machine, which may have no /etc/hosts.
+            if not socket.dns.getaddrinfo "localhost" then
+                return pending "this machine does not know localhost"
             end
+            local value, problem = talk("localhost", { caFile = cert.cert })
+            assert.equal(300000, #(value or ""), problem)
         end)
 
         it("refuses one that is not trusted", function()
-            local value, problem = talk("localhost", {})
+            local value, problem = talk("127.0.0.1", {})
             assert.is_nil(value)
             assert.matches("TLS: certificate verify failed", problem)
         end)
@@ -213,26 +221,26 @@ describe("kataven.redis.connection", function()
             local other = servers.certificate "DNS:redis.example"
             finally(function() other:remove() end)
             assert(secure:call("CONFIG", "SET", "tls-cert-file", other.cert, "tls-key-file", other.key))
-            local value, problem = talk("localhost", { caFile = other.cert })
+            local value, problem = talk("127.0.0.1", { caFile = other.cert })
             assert(secure:call("CONFIG", "SET", "tls-cert-file", cert.cert, "tls-key-file", cert.key))
             assert.is_nil(value)
-            assert.matches("TLS: the certificate is not for localhost", problem)
+            assert.matches("TLS: the certificate is not for 127.0.0.1", problem)
         end)
 
         it("shows a certificate to a server that wants one", function()
             assert(secure:call("CONFIG", "SET", "tls-auth-clients", "yes"))
             finally(function() secure:call("CONFIG", "SET", "tls-auth-clients", "no") end)
-            local value, problem = talk("localhost", { caFile = cert.cert })
+            local value, problem = talk("127.0.0.1", { caFile = cert.cert })
             assert.is_nil(value)
             assert.is_string(problem)
-            value, problem = talk("localhost", { caFile = cert.cert, certFile = cert.cert, keyFile = cert.key })
+            value, problem = talk("127.0.0.1", { caFile = cert.cert, certFile = cert.cert, keyFile = cert.key })
             assert.equal(300000, #(value or ""), problem)
         end)
 
         it("serves a worker", function()
             local hub = servers.hub {}
             finally(function() hub:stop() end)
-            local worker = redis.worker(secure, hub, { url = "rediss://localhost:" .. port, caFile = cert.cert })
+            local worker = redis.worker(secure, hub, { url = "rediss://127.0.0.1:" .. port, caFile = cert.cert })
             local id = assert(secure:call("FCALL", "kataven_list", 1, "{kataven}"))
             assert.truthy(secure:call("BLPOP", "{kataven}:reply:" .. id, 30)[2]:find('"ok":true', 1, true))
             worker:signal "TERM"
