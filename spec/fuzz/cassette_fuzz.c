@@ -25,18 +25,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!L) {
         const char *directory = getenv("TMPDIR");
+        /* A run that another is to repeat has the same name: a table may have it in it. */
+        bool seeded = directory && getenv("FUZZ_SEED");
 
         unsetenv("CI");
         unsetenv("KATAVEN_CASSETTE_MODE");
         unsetenv("KATAVEN_CASSETTE");
-        /* A run that another is to repeat has the same name: a table may have it in it. */
-        if (directory && getenv("FUZZ_SEED")) {
-            snprintf(path, sizeof path, "%s/cassette", directory);
-            fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-        } else {
-            snprintf(path, sizeof path, "%s/cassette.XXXXXX", directory ? directory : "/tmp");
-            fd = mkstemp(path);
-        }
+        snprintf(path, sizeof path, "%s/cassette%s", directory ? directory : "/tmp",
+                 seeded ? "" : ".XXXXXX");
+        fd = seeded ? open(path, O_RDWR | O_CREAT | O_EXCL, 0600) : mkstemp(path);
         MUST(fd >= 0 && atexit(clean_up) == 0, "%s: %s", path, strerror(errno));
         L = fuzz_state("spec/fuzz/cassette.lua");
     }
