@@ -5,6 +5,8 @@ local check = require "kataven.check"
 
 local answer = {}
 
+local LONGEST_CODING = 100
+
 ---@class kataven.Answer
 ---@field form "empty"|"json"|"text"|"broken"
 ---@field value any decoded, where the form is "json"
@@ -50,6 +52,23 @@ function answer.read(response, always)
         return { form = "text", problem = kind and "not JSON but " .. kind or "not JSON: " .. top }
     end
     return { form = "json", value = value, top = top, rows = rows }
+end
+
+--- The codings of a body that cannot be read as it came: every one but identity.
+---@param response kataven.Response
+---@return string? codings as they may stand in a message
+function answer.coding(response)
+    local header = response.headers["content-encoding"]
+    if not header or response.body == "" then
+        return nil
+    end
+    local codings = {}
+    for coding in header:gmatch "[^,%s%c]+" do
+        if coding:lower() ~= "identity" then
+            codings[#codings + 1] = coding
+        end
+    end
+    return codings[1] and table.concat(codings, ", "):sub(1, LONGEST_CODING) or nil
 end
 
 local function found(read)
