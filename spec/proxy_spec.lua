@@ -60,14 +60,24 @@ describe("a proxy", function()
     end)
 
     -- libcurl reads the environment of its own process.
-    local function run(environment, baseUrl, options)
+    local function run(environment, baseUrl, options, retry)
         local script = ([[
             local kataven = require "kataven"
             local client = kataven.new {
-                apiKey = "sk_live_spec_x", baseUrl = %q, allowHttp = true, retry = false, connectTimeout = 1, %s }
+                apiKey = "sk_live_spec_x", baseUrl = %q, allowHttp = true, connectTimeout = 1,
+                %s retry = %s }
             local _, err = client.widgetKeys.list()
-            io.write(err.name and tostring(err) or "fine")
-        ]]):format(baseUrl, options or "")
+            if not err.name then
+                return io.write "fine"
+            end
+            io.write(tostring(err))
+            for _, value in pairs(err) do
+                io.write("\n", tostring(value))
+            end
+            for name, value in pairs(err.headers or {}) do
+                io.write("\n", name, ": ", value)
+            end
+        ]]):format(baseUrl, options or "", retry or "false")
         return (child.run(script, environment))
     end
 
@@ -85,12 +95,55 @@ describe("a proxy", function()
     end)
 
     it("of the environment is switched off by proxy = false", function()
-        run({ http_proxy = proxy.url }, "http://hub.invalid", "proxy = false")
+        run({ http_proxy = proxy.url }, "http://hub.invalid", "proxy = false,")
         assert.equal(0, proxy:log().connections)
     end)
 
+    -- Nothing listens where these lead: a proxy that was tried would give another error.
+    it("of the environment that is no URL is named by its variable, and never quoted", function()
+        for variable, value in pairs {
+            https_proxy = "http://user:S3CRET#pw@proxy:3128",
+            HTTPS_PROXY = "http://user:12#S3CRET@127.0.0.1:1",
+            all_proxy = "user:12/S3CRET@127.0.0.1:1",
+            ALL_PROXY = "nonsense://user:S3CRET@127.0.0.1:1",
+        } do
+            local output = run({ [variable] = value }, "https://hub.invalid", nil, "{ baseDelay = 60 }")
+            assert.matches("^ConnectionError: .*nothing was sent: the proxy in the environment's " .. variable .. " must ",
+                output)
+            assert.is_nil(output:find("S3CRET", 1, true))
+            assert.is_nil(output:find("user:12", 1, true))
+        end
+        -- Each URL has its own.
+        assert.equal("fine", run({ http_proxy = proxy.url, https_proxy = "x#@y" }, "http://hub.example"))
+        assert.equal("fine", run({ http_proxy = "x#@y" }, "http://hub.example", ("proxy = %q,"):format(proxy.url)))
+    end)
+
+    it("of the environment that is no URL is nobody's affair where it is not used", function()
+        local bad = { http_proxy = "http://user:12#S3CRET@127.0.0.1:1" }
+        assert.equal("fine", run(bad, target.url))
+        assert.matches("resolve host", run({ http_proxy = bad.http_proxy, no_proxy = ".invalid" }, "http://hub.invalid"))
+        assert.matches("resolve host", run(bad, "http://hub.invalid", "proxy = false,"))
+    end)
+
+    it("is asked with the user info that its URL has, which no text shows", function()
+        local rejected = { { ["repeat"] = true, steps = { { read = "request" }, { send = servers.answer {
+            status = 407, headers = { ["Proxy-Authenticate"] = "Basic", ["X-Echo"] = "{proxy-authorization}" },
+            body = "not pa ss#w/rd, nor user:pa%20ss%23w%2Frd, nor {proxy-authorization}",
+        }, echo = "proxy-authorization" } } } }
+        local value = proxy.url:gsub("://", "%0user:pa%%20ss%%23w%%2Frd@")
+        for _, given in ipairs { "", ("proxy = %q,"):format(value) } do
+            proxy:script { default = rejected }
+            local output = run(given == "" and { http_proxy = value } or {}, "http://hub.example", given)
+            assert.matches("^APIError", output)
+            assert.equal("Basic dXNlcjpwYSBzcyN3L3Jk", proxy:log().requests[1].header["proxy-authorization"])
+            for _, secret in ipairs { "pa ss", "pa%20ss", "dXNlcjpwYSBzcyN3L3Jk" } do
+                assert.is_nil(output:find(secret, 1, true))
+            end
+        end
+    end)
+
     it("that was named is used even for what no_proxy lists", function()
-        local output = run({ no_proxy = "*" }, "http://hub.example", ("proxy = %q"):format(proxy.url))
+        local output = run({ no_proxy = "*" }, "http://hub.example", ("proxy = %q,"):format(proxy.url))
         assert.equal("fine", output)
         assert.equal(1, proxy:log().connections)
     end)

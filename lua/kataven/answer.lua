@@ -8,11 +8,11 @@ local answer = {}
 local LONGEST_CODING = 100
 
 ---@class kataven.Answer
----@field form "empty"|"json"|"text"|"broken"
+---@field form "empty"|"json"|"text"|"broken"|"coded"
 ---@field value any decoded, where the form is "json"
 ---@field top string the first byte of the JSON text
 ---@field rows boolean it is an array of nothing but objects
----@field problem? string what is wrong with it, where the form is "broken"
+---@field problem? string what is wrong with it, where it is not JSON
 
 -- Without parameters, in lower case.
 local function mediaType(header)
@@ -31,29 +31,6 @@ function answer.isJson(header)
     return kind ~= nil and namesJson(kind)
 end
 
---- Reads a body: as JSON where its Content-Type says so, or says nothing and it
---- is JSON.
----@param response kataven.Response
----@param always? boolean try whatever the Content-Type says
----@return kataven.Answer
-function answer.read(response, always)
-    local kind = mediaType(response.headers["content-type"])
-    local declared = kind ~= nil and namesJson(kind)
-    if not response.body:find("%S") then
-        return { form = "empty" }
-    elseif kind and not declared and not always then
-        return { form = "text" }
-    end
-    local value, top, rows = core.decode(response.body)
-    if value == nil then
-        if declared then
-            return { form = "broken", problem = "broken JSON: " .. top }
-        end
-        return { form = "text", problem = kind and "not JSON but " .. kind or "not JSON: " .. top }
-    end
-    return { form = "json", value = value, top = top, rows = rows }
-end
-
 --- The codings of a body that cannot be read as it came: every one but identity.
 ---@param response kataven.Response
 ---@return string? codings as they may stand in a message
@@ -69,6 +46,34 @@ function answer.coding(response)
         end
     end
     return codings[1] and table.concat(codings, ", "):sub(1, LONGEST_CODING) or nil
+end
+
+--- Reads a body: as JSON where its Content-Type says so, or says nothing and it
+--- is JSON.
+---@param response kataven.Response
+---@param always? boolean try whatever the Content-Type says
+---@return kataven.Answer
+function answer.read(response, always)
+    local kind = mediaType(response.headers["content-type"])
+    local declared = kind ~= nil and namesJson(kind)
+    if not response.body:find("%S") then
+        return { form = "empty" }
+    end
+    local coding = answer.coding(response)
+    if coding then
+        return { form = "coded", problem = ("a body with the Content-Encoding %s (none was asked for: have the "
+            .. "server, or a proxy before it, send it as it is)"):format(coding) }
+    elseif kind and not declared and not always then
+        return { form = "text" }
+    end
+    local value, top, rows = core.decode(response.body)
+    if value == nil then
+        if declared then
+            return { form = "broken", problem = "broken JSON: " .. top }
+        end
+        return { form = "text", problem = kind and "not JSON but " .. kind or "not JSON: " .. top }
+    end
+    return { form = "json", value = value, top = top, rows = rows }
 end
 
 local function found(read)
@@ -119,7 +124,7 @@ function answer.objectOrTrue(response)
     local read = answer.read(response, true)
     if read.form == "json" and read.top == "{" then
         return read.value
-    elseif read.form == "empty" or read.form == "text" or read.value == core.null
+    elseif read.form == "empty" or read.form == "text" or read.form == "coded" or read.value == core.null
         or type(read.value) == "boolean"
         or read.form == "broken" and not response.body:find("^%s*[%[{]") then
         return true

@@ -1,7 +1,6 @@
 --- One call, from its place in the queue to its value or its error: the same
 --- for every transport.
 
-local answer = require "kataven.answer"
 local canceller = require "kataven.canceller"
 local core = require "kataven.core"
 local failures = require "kataven.failures"
@@ -147,11 +146,7 @@ end
 
 local function success(self, response)
     local value, problem = response.value, nil
-    local coding = value == nil and answer.coding(response)
-    if coding then
-        problem = ("its body has the Content-Encoding %s, though it was asked for without one (Accept-Encoding: "
-            .. "identity): have the server, or a proxy before it, leave it as it is"):format(coding)
-    elseif value == nil then
+    if value == nil then
         value, problem = self.expect(response)
     end
     if value == nil then
