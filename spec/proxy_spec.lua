@@ -142,6 +142,39 @@ describe("a proxy", function()
         end
     end)
 
+    it("is asked with a user that stands for a password, which no text shows either", function()
+        proxy:script { default = { { read = "request" }, { send = servers.answer { status = 407,
+            body = "no T0kenOfMine, no {proxy-authorization}" }, echo = "proxy-authorization" } } }
+        local value = proxy.url:gsub("://", "%0T0kenOfMine@")
+        local output = run({ all_proxy = value }, "http://hub.example")
+        assert.equal("Basic VDBrZW5PZk1pbmU6", proxy:log().requests[1].header["proxy-authorization"])
+        assert.is_nil(output:find("T0kenOfMine", 1, true))
+        assert.is_nil(output:find("VDBrZW5PZk1pbmU", 1, true))
+    end)
+
+    it("with TLS of its own is verified as the Hub is", function()
+        local ca = authority.new()
+        local known = ca:issue { san = "IP:127.0.0.1", by = ca.root }
+        local other = ca:issue { san = "IP:127.0.0.2", by = ca.root }
+        local old = { cert = known.cert, key = known.key, protocol = "tlsv1_1", ciphers = "ALL:@SECLEVEL=0" }
+        local url = proxy.url:gsub("http", "https")
+        for _, row in ipairs {
+            { tls = known, caFile = ca.root.only, fine = true }, { tls = known }, { tls = other, caFile = ca.root.only },
+            { tls = old, caFile = ca.root.only },
+        } do
+            proxy:script { default = { { tls = row.tls.protocol and row.tls
+                or { cert = row.tls.cert, key = row.tls.key } }, ANSWER[1] } }
+            for _, way in ipairs { "option", "environment" } do
+                local output = run(way == "environment" and { http_proxy = url } or {}, "http://hub.example",
+                    ("caFile = %s, proxy = %s,"):format(row.caFile and ("%q"):format(row.caFile) or "nil",
+                        way == "option" and ("%q"):format(url) or "nil"))
+                assert.matches(row.fine and "^fine$" or "^TLSError", output)
+            end
+            assert.equal(row.fine and 2 or 0, #proxy:log().requests)
+        end
+        ca:remove()
+    end)
+
     it("that was named is used even for what no_proxy lists", function()
         local output = run({ no_proxy = "*" }, "http://hub.example", ("proxy = %q,"):format(proxy.url))
         assert.equal("fine", output)

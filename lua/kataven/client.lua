@@ -75,10 +75,11 @@ local function headerSets(base, over)
     return { plain = plain, withBody = headers.merge({ ["Content-Type"] = "application/json" }, plain) }
 end
 
--- Shorter ones would be found in words of ours.
-local SHORTEST_PASSWORD = 4
+-- Shorter ones would be found in words of ours, and in Base64 not at all.
+local SHORTEST_PASSWORD, SHORTEST_PAIR = 4, 8
 
--- A proxy's password, as far as its answers, which are the call's where there is no TLS, may echo it.
+-- A proxy's user info, as far as its answers, which are the call's where there is no TLS, may echo it: a password, or a
+-- user that stands for one, and both together, as they are sent.
 local function proxySecrets(o)
     local proxy = o.proxy
     if proxy == nil and not o.direct then
@@ -88,14 +89,19 @@ local function proxySecrets(o)
     if not info then
         return {}
     end
-    info = info:gsub("^%a[%w]*://", ""):gsub("%%(%x%x)", function(hex)
+    info = info:gsub("^[^/]*://", ""):gsub("%%(%x%x)", function(hex)
         return string.char(tonumber(hex, 16))
     end)
-    local password = info:match ":(.*)$" or ""
-    if #password < SHORTEST_PASSWORD then
-        return {}
+    local user, password = info:match "^([^:]*):?(.*)$"
+    local pair, secrets = user .. ":" .. password, {}
+    password = password ~= "" and password or user
+    if #pair >= SHORTEST_PAIR then
+        secrets[1] = pair
     end
-    return { info, password }
+    if #password >= SHORTEST_PASSWORD then
+        secrets[#secrets + 1] = password
+    end
+    return secrets
 end
 
 -- Hides the key, and a proxy's password, in what is told of a call.
