@@ -28,13 +28,14 @@ describe("an answer with a Content-Encoding", function()
         for method in pairs(CALLS) do
             for coding, named in pairs {
                 gzip = "gzip", GZip = "GZip", ["x-gzip"] = "x-gzip", br = "br", zstd = "zstd", deflate = "deflate",
-                ["identity, gzip"] = "gzip", ["gzip,br"] = "gzip, br", [" , gzip ,"] = "gzip", ["aes128gcm"] = "aes128gcm",
+                ["identity, gzip"] = "gzip", ["gzip,br"] = "gzip, br", [" , gzip ,"] = "gzip",
             } do
                 for _, body in ipairs { GZIP, '{"id":"wk_1"}', "[]", "text" } do
                     local value, err = ask(method, answer(coding, body))
                     assert.is_nil(value)
                     assert.equal("ResponseError", err.name)
-                    assert.matches("200, but the answer is a body with the Content-Encoding " .. named .. " (none was asked for", err.message, 1, true)
+                    assert.matches(("200, but the answer is a body with the Content-Encoding %s (none was asked for")
+                        :format(named), err.message, 1, true)
                     assert.equal(method ~= "list", err.maybeApplied)
                     assert.equal(body, err.body)
                     assert.is_nil(err.message:find "[%z\1-\31\127-\255]")
@@ -61,7 +62,8 @@ describe("an answer with a Content-Encoding", function()
         for _, status in ipairs { 302, 400, 422, 429, 500 } do
             local _, err = ask("create", answer("gzip", GZIP, status))
             assert.equal(status, err.status)
-            assert.matches(status .. " (its body has the Content-Encoding gzip, and is not shown)", err.message, 1, true)
+            assert.matches(status .. " (its body has the Content-Encoding gzip, and is not shown)", err.message, 1,
+                true)
             assert.equal(GZIP, err.body)
             assert.is_nil(err.data)
         end

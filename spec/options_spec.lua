@@ -213,7 +213,8 @@ describe("the options of kataven.new", function()
             assert.matches(reason, message)
             assert.is_nil(message:find("S3CRET", 1, true))
         end
-        for _, proxy in ipairs { "http://user:p%40ss%23@proxy:3128/", "user:pw@proxy", "socks5://localhost/run/socks" } do
+        for _, proxy in ipairs { "http://user:p%40ss%23@proxy:3128/", "user:pw@proxy",
+            "socks5://localhost/run/socks" } do
             assert.truthy(kataven.new { apiKey = spy.TOKEN, proxy = proxy })
         end
     end)
