@@ -18,6 +18,21 @@ local function refused(baseUrl)
 end
 
 describe("baseUrl", function()
+    it("wants a host that is the same for everybody", function()
+        for url, reason in pairs {
+            ["https://m\195\188nchen.example"] = "xn%-%- form",
+            ["https://m\195\188nchen.example/v1"] = "xn%-%- form",
+            ["https://hub\227\128\130example:8443"] = "xn%-%- form", -- an ideographic full stop
+            ["https://m\252nchen.example"] = "xn%-%- form", -- Latin-1
+            ["https://[fe80::1%25eth0]"] = "zone",
+            ["https://[fe80::1%eth0]:8443/v1"] = "zone",
+            ["https://m%C3%BCnchen.example"] = "percent%-encoding",
+        } do
+            assert.matches("^baseUrl must .*" .. reason, refused(url))
+        end
+        assert.equal("https://xn--mnchen-3ya.example/api/v1/widget-keys", (urlOf "https://xn--mnchen-3ya.example"))
+    end)
+
     it("has the specification's path appended whole", function()
         for base, url in pairs {
             ["http://127.0.0.1:8080"] = "http://127.0.0.1:8080/api/v1/widget-keys",

@@ -40,7 +40,7 @@ describe("the options of kataven.new", function()
         assert.equal("https://api.kataven.ai/v1/widget-keys", request.url)
         assert.equal(30, request.timeout)
         assert.equal(10, request.connectTimeout)
-        assert.same({ "Accept", "Authorization", "User-Agent" }, (function()
+        assert.same({ "Accept", "Accept-Encoding", "Authorization", "User-Agent" }, (function()
             local names = {}
             for name in pairs(request.headers) do
                 names[#names + 1] = name
@@ -185,10 +185,36 @@ describe("the options of kataven.new", function()
     end)
 
     it("refuse a proxy that libcurl cannot use", function()
-        for _, proxy in ipairs { "nonsense://x", "ftp://127.0.0.1", "", "http://a b" } do
+        for _, proxy in ipairs { "nonsense://x", "ftp://127.0.0.1", "", "http://" } do
             assert.matches("^proxy must be a URL such as", problem("proxy", proxy))
         end
         for _, proxy in ipairs { "http://127.0.0.1:3128", "127.0.0.1:3128", "socks5h://127.0.0.1", "HTTPS://x" } do
+            assert.truthy(kataven.new { apiKey = spy.TOKEN, proxy = proxy })
+        end
+    end)
+
+    it("refuse a proxy's URL without quoting it", function()
+        for proxy, reason in pairs {
+            ["http://user:S3CRET#pw@proxy:3128"] = "percent%-encoded",
+            ["http://user:12#S3CRET@proxy:3128"] = "percent%-encoded",
+            ["http://user:12/S3CRET@proxy:3128"] = "percent%-encoded",
+            ["user:12?S3CRET@proxy:3128"] = "percent%-encoded",
+            ["http://user:S3CRET@pw@proxy"] = "percent%-encoded",
+            ["http://user:S3CRET%0a@proxy"] = "percent%-encoded",
+            ["http://user:S3CRET pw@proxy"] = "blanks",
+            ["http://user:S3CRET@"] = "must be a URL",
+            ["http://user:S3CRET@proxy:x"] = "must be a URL",
+            ["gopher://user:S3CRET@proxy"] = "must be a URL",
+            ["http://user:S3CRET@pr\195\182xy.example"] = "xn%-%- form",
+            ["http://user:S3CRET@[fe80::1%25eth0]"] = "zone",
+        } do
+            local message = problem("proxy", proxy)
+            assert.matches("^proxy must ", message)
+            assert.matches(reason, message)
+            assert.is_nil(message:find("S3CRET", 1, true))
+        end
+        for _, proxy in ipairs { "http://user:p%40ss%23@proxy:3128/", "user:pw@proxy",
+            "socks5://localhost/run/socks" } do
             assert.truthy(kataven.new { apiKey = spy.TOKEN, proxy = proxy })
         end
     end)

@@ -60,14 +60,24 @@ describe("a proxy", function()
     end)
 
     -- libcurl reads the environment of its own process.
-    local function run(environment, baseUrl, options)
+    local function run(environment, baseUrl, options, retry)
         local script = ([[
             local kataven = require "kataven"
             local client = kataven.new {
-                apiKey = "sk_live_spec_x", baseUrl = %q, allowHttp = true, retry = false, connectTimeout = 1, %s }
+                apiKey = "sk_live_spec_x", baseUrl = %q, allowHttp = true, connectTimeout = 1,
+                %s retry = %s }
             local _, err = client.widgetKeys.list()
-            io.write(err.name and tostring(err) or "fine")
-        ]]):format(baseUrl, options or "")
+            if not err.name then
+                return io.write "fine"
+            end
+            io.write(tostring(err))
+            for _, value in pairs(err) do
+                io.write("\n", tostring(value))
+            end
+            for name, value in pairs(err.headers or {}) do
+                io.write("\n", name, ": ", value)
+            end
+        ]]):format(baseUrl, options or "", retry or "false")
         return (child.run(script, environment))
     end
 
@@ -85,12 +95,89 @@ describe("a proxy", function()
     end)
 
     it("of the environment is switched off by proxy = false", function()
-        run({ http_proxy = proxy.url }, "http://hub.invalid", "proxy = false")
+        run({ http_proxy = proxy.url }, "http://hub.invalid", "proxy = false,")
         assert.equal(0, proxy:log().connections)
     end)
 
+    -- Nothing listens where these lead: a proxy that was tried would give another error.
+    it("of the environment that is no URL is named by its variable, and never quoted", function()
+        for variable, value in pairs {
+            https_proxy = "http://user:S3CRET#pw@proxy:3128",
+            HTTPS_PROXY = "http://user:12#S3CRET@127.0.0.1:1",
+            all_proxy = "user:12/S3CRET@127.0.0.1:1",
+            ALL_PROXY = "nonsense://user:S3CRET@127.0.0.1:1",
+        } do
+            local output = run({ [variable] = value }, "https://hub.invalid", nil, "{ baseDelay = 60 }")
+            assert.matches(("^ConnectionError: .*nothing was sent: the proxy in the environment's %s must "):format(
+                variable), output)
+            assert.is_nil(output:find("S3CRET", 1, true))
+            assert.is_nil(output:find("user:12", 1, true))
+        end
+        -- Each URL has its own.
+        assert.equal("fine", run({ http_proxy = proxy.url, https_proxy = "x#@y" }, "http://hub.example"))
+        assert.equal("fine", run({ http_proxy = "x#@y" }, "http://hub.example", ("proxy = %q,"):format(proxy.url)))
+    end)
+
+    it("of the environment that is no URL is nobody's affair where it is not used", function()
+        local bad = { http_proxy = "http://user:12#S3CRET@127.0.0.1:1" }
+        assert.equal("fine", run(bad, target.url))
+        local excepted = { http_proxy = bad.http_proxy, no_proxy = ".invalid" }
+        assert.matches("resolve host", run(excepted, "http://hub.invalid"))
+        assert.matches("resolve host", run(bad, "http://hub.invalid", "proxy = false,"))
+    end)
+
+    it("is asked with the user info that its URL has, which no text shows", function()
+        local rejected = { { ["repeat"] = true, steps = { { read = "request" }, { send = servers.answer {
+            status = 407, headers = { ["Proxy-Authenticate"] = "Basic", ["X-Echo"] = "{proxy-authorization}" },
+            body = "not pa ss#w/rd, nor user:pa%20ss%23w%2Frd, nor {proxy-authorization}",
+        }, echo = "proxy-authorization" } } } }
+        local value = proxy.url:gsub("://", "%0user:pa%%20ss%%23w%%2Frd@")
+        for _, given in ipairs { "", ("proxy = %q,"):format(value) } do
+            proxy:script { default = rejected }
+            local output = run(given == "" and { http_proxy = value } or {}, "http://hub.example", given)
+            assert.matches("^APIError", output)
+            assert.equal("Basic dXNlcjpwYSBzcyN3L3Jk", proxy:log().requests[1].header["proxy-authorization"])
+            for _, secret in ipairs { "pa ss", "pa%20ss", "dXNlcjpwYSBzcyN3L3Jk" } do
+                assert.is_nil(output:find(secret, 1, true))
+            end
+        end
+    end)
+
+    it("is asked with a user that stands for a password, which no text shows either", function()
+        proxy:script { default = { { read = "request" }, { send = servers.answer { status = 407,
+            body = "no T0kenOfMine, no {proxy-authorization}" }, echo = "proxy-authorization" } } }
+        local value = proxy.url:gsub("://", "%0T0kenOfMine@")
+        local output = run({ all_proxy = value }, "http://hub.example")
+        assert.equal("Basic VDBrZW5PZk1pbmU6", proxy:log().requests[1].header["proxy-authorization"])
+        assert.is_nil(output:find("T0kenOfMine", 1, true))
+        assert.is_nil(output:find("VDBrZW5PZk1pbmU", 1, true))
+    end)
+
+    it("with TLS of its own is verified as the Hub is", function()
+        local ca = authority.new()
+        local known = ca:issue { san = "IP:127.0.0.1", by = ca.root }
+        local other = ca:issue { san = "IP:127.0.0.2", by = ca.root }
+        local old = { cert = known.cert, key = known.key, protocol = "tlsv1_1", ciphers = "ALL:@SECLEVEL=0" }
+        local url = proxy.url:gsub("http", "https")
+        for _, row in ipairs {
+            { tls = known, caFile = ca.root.only, fine = true }, { tls = known },
+            { tls = other, caFile = ca.root.only }, { tls = old, caFile = ca.root.only },
+        } do
+            proxy:script { default = { { tls = row.tls.protocol and row.tls
+                or { cert = row.tls.cert, key = row.tls.key } }, ANSWER[1] } }
+            for _, way in ipairs { "option", "environment" } do
+                local output = run(way == "environment" and { http_proxy = url } or {}, "http://hub.example",
+                    ("caFile = %s, proxy = %s,"):format(row.caFile and ("%q"):format(row.caFile) or "nil",
+                        way == "option" and ("%q"):format(url) or "nil"))
+                assert.matches(row.fine and "^fine$" or "^TLSError", output)
+            end
+            assert.equal(row.fine and 2 or 0, #proxy:log().requests)
+        end
+        ca:remove()
+    end)
+
     it("that was named is used even for what no_proxy lists", function()
-        local output = run({ no_proxy = "*" }, "http://hub.example", ("proxy = %q"):format(proxy.url))
+        local output = run({ no_proxy = "*" }, "http://hub.example", ("proxy = %q,"):format(proxy.url))
         assert.equal("fine", output)
         assert.equal(1, proxy:log().connections)
     end)

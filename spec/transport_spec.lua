@@ -31,6 +31,7 @@ describe("a transport of one's own", function()
             path = "/api/v1/widget-keys",
             headers = {
                 Accept = "application/json",
+                ["Accept-Encoding"] = "identity",
                 Authorization = "Bearer " .. spy.TOKEN,
                 ["Content-Type"] = "application/json",
                 ["X-A"] = "1",

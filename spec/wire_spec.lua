@@ -80,7 +80,7 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
             assert.equal("application/json", request.header.accept)
             assert.truthy(request.header["user-agent"]:find("^kataven%-lua/"))
             assert.is_nil(request.header["content-type"])
-            assert.is_nil(request.header["accept-encoding"])
+            assert.equal("identity", request.header["accept-encoding"])
             assert.is_nil(request.header.expect)
         end)
 

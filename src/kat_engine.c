@@ -129,6 +129,7 @@ const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request
     op->slot = slot;
     op->began = kat_now();
     op->timeout = request->timeout;
+    op->connect_timeout = request->connect_timeout;
     op->pause = PAUSE_FIRST;
     kat_op_link(engine, op);
     kat_op_move(op, KAT_ACTIVE);

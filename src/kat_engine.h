@@ -73,7 +73,7 @@ typedef struct kat_op {
     bool held;      /* its answer is being read, and the slot its own */
     kat_turn *turn; /* to rest when it ends; NULL: none */
     int status;
-    double began, timeout;
+    double began, timeout, connect_timeout;
     double pause; /* the last one advised to a host without descriptors */
 } kat_op;
 

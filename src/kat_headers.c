@@ -116,6 +116,8 @@ static kat_headers_result add(kat_headers *h, const char *line, size_t len)
         if (blank)
             return KAT_HEADERS_BAD_FRAMING;
         h->promise = true;
+    } else if (is_named(name, name_len, "content-encoding")) {
+        h->coded = true;
     }
     if (kat_headers_count(h) >= KAT_HEADERS_MAX_COUNT)
         return KAT_HEADERS_TOO_LARGE;
@@ -137,6 +139,23 @@ static kat_headers_result add(kat_headers *h, const char *line, size_t len)
     return KAT_HEADERS_OK;
 }
 
+/* The second word of a status line as a number; -1 where it is not three digits. */
+static int status_of(const char *line, size_t len)
+{
+    int status = 0, digits = 0;
+    size_t i = 0;
+
+    while (i < len && is_blank(line[i]))
+        i++;
+    while (i < len && !is_blank(line[i]))
+        i++;
+    while (i < len && (line[i] == ' ' || line[i] == '\t'))
+        i++;
+    for (; i < len && line[i] >= '0' && line[i] <= '9' && digits < 4; i++, digits++)
+        status = status * 10 + (line[i] - '0');
+    return digits == 3 && (i == len || is_blank(line[i])) ? status : -1;
+}
+
 kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len)
 {
     h->seen += len;
@@ -145,8 +164,9 @@ kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len
     if (h->body ? h->interim : !h->begun) {
         h->text.len = h->list.len = 0;
         h->begun = true;
-        h->body = h->interim = h->sized = h->promise = false;
-        return KAT_HEADERS_OK;
+        h->body = h->interim = h->sized = h->coded = h->promise = false;
+        h->status = status_of(line, len);
+        return h->status >= 100 ? KAT_HEADERS_OK : KAT_HEADERS_BAD_STATUS;
     }
     if (h->body)
         return KAT_HEADERS_OK;
@@ -159,9 +179,10 @@ kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len
     return add(h, line, len);
 }
 
-void kat_headers_ended(kat_headers *h, long status)
+bool kat_headers_ended(kat_headers *h, long status)
 {
     h->interim = status >= 100 && status < 200 && status != 101;
+    return status == h->status;
 }
 
 static bool same_name(const kat_headers *h, const kat_header *a, const kat_header *b)
@@ -218,7 +239,8 @@ void kat_headers_reset(kat_headers *h)
     kat_buf_reset(&h->text, KEEP_TEXT);
     kat_buf_reset(&h->list, KEEP_LIST);
     h->seen = 0;
-    h->begun = h->body = h->interim = h->sized = h->promise = false;
+    h->status = 0;
+    h->begun = h->body = h->interim = h->sized = h->coded = h->promise = false;
 }
 
 void kat_headers_free(kat_headers *h)

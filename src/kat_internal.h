@@ -31,6 +31,14 @@ typedef struct kat_pair {
     int fd[2];
 } kat_pair;
 
+/* Where a handle's proxy comes from. */
+typedef enum kat_proxy_source {
+    KAT_PROXY_NONE,   /* the environment has none */
+    KAT_PROXY_DIRECT, /* loopback: there is to be none */
+    KAT_PROXY_OPTION,
+    KAT_PROXY_ENV
+} kat_proxy_source;
+
 /* What one transfer needs; pooled, since making an easy handle and telling it
  * the options that never change costs more than a warm request's headers. */
 struct kat_slot {
@@ -41,18 +49,22 @@ struct kat_slot {
     kat_lines *lines;
     kat_buf request_body, body, spare;
     kat_headers headers;
-    int prereqs;       /* how often the request was about to go out */
-    bool bundle;       /* certificates from the fallback bundle */
-    bool direct;       /* set up to go through no proxy */
-    bool tried;        /* the handshake was tried again with the bundle */
-    bool added;        /* it is in the multi handle */
-    bool sized;        /* the body's buffer was made as large as promised */
-    bool stale;        /* a kept connection was refused for this request */
-    bool fresh;        /* it takes a new connection */
-    bool head;         /* the request is a HEAD */
-    bool lonely;       /* nobody may use its connection after it */
-    kat_pair resolver; /* of a lookup that has just begun */
-    kat_kind kind;     /* set by a callback that refused to go on */
+    double end, connect_end; /* when the attempt's time is up */
+    unsigned looks;          /* how often libcurl asked whether to go on */
+    int prereqs;             /* how often the request was about to go out */
+    bool bundle;             /* certificates from the fallback bundle */
+    kat_proxy_source proxy;
+    const char *proxy_variable; /* of the environment, where it is from there */
+    const char *proxy_problem;  /* why that cannot be used; NULL: it can */
+    bool tried;                 /* the handshake was tried again with the bundle */
+    bool added;                 /* it is in the multi handle */
+    bool sized;                 /* the body's buffer was made as large as promised */
+    bool stale;                 /* a kept connection was refused for this request */
+    bool fresh;                 /* it takes a new connection */
+    bool head;                  /* the request is a HEAD */
+    bool lonely;                /* nobody may use its connection after it */
+    kat_pair resolver;          /* of a lookup that has just begun */
+    kat_kind kind;              /* set by a callback that refused to go on */
     const char *refusal;
     char error[CURL_ERROR_SIZE];
 };
@@ -96,6 +108,8 @@ kat_slot *kat_slot_take(kat_engine *engine);
 const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request *request);
 bool kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca);
 void kat_slot_fresh(kat_slot *slot, bool fresh);
+/* Sets the time that the slot has from now on, in seconds. */
+void kat_slot_limit(kat_slot *slot, double timeout, double connect_timeout);
 void kat_slot_give(kat_engine *engine, kat_slot *slot);
 void kat_slot_free(kat_slot *slot);
 

@@ -1,9 +1,11 @@
 /* One operation: its states, and what came of it. */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kat_clock.h"
 #include "kat_internal.h"
+#include "kat_proxy.h"
 
 /* The one place where an operation changes its state. */
 void kat_op_move(kat_op *op, kat_state state)
@@ -78,14 +80,14 @@ static void detach(kat_op *op)
     kat_slot_give(op->engine, slot);
 }
 
-static bool unknown_issuer(CURL *easy)
+static bool unknown_issuer(CURL *easy, CURLINFO whose)
 {
     long verdict = 0;
 
     /* X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, DEPTH_ZERO_SELF_SIGNED_CERT,
      * SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT_LOCALLY and
      * UNABLE_TO_VERIFY_LEAF_SIGNATURE. */
-    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+    curl_easy_getinfo(easy, whose, &verdict);
     return verdict == 2 || (verdict >= 18 && verdict <= 21);
 }
 
@@ -99,7 +101,7 @@ static bool once_more(kat_op *op)
         return false;
     slot->error[0] = '\0';
     slot->refusal = NULL;
-    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, kat_to_ms(left));
+    kat_slot_limit(slot, left, op->connect_timeout < left ? op->connect_timeout : left);
     slot->added = curl_multi_add_handle(op->engine->multi, slot->easy) == CURLM_OK;
     return slot->added;
 }
@@ -112,7 +114,9 @@ static bool try_bundle(kat_op *op, CURLcode code)
     kat_slot *slot = op->slot;
 
     if (code != CURLE_PEER_FAILED_VERIFICATION || !engine->ca.fallback || slot->tried ||
-        slot->prereqs > 0 || !unknown_issuer(slot->easy))
+        slot->prereqs > 0 ||
+        !(unknown_issuer(slot->easy, CURLINFO_SSL_VERIFYRESULT) ||
+          unknown_issuer(slot->easy, CURLINFO_PROXY_SSL_VERIFYRESULT)))
         return false;
     slot->tried = true;
     return kat_slot_use_bundle(slot, &engine->ca) && once_more(op);
@@ -142,6 +146,22 @@ static bool line_too_long(const kat_op *op, CURLcode code)
             op->slot->kind == KAT_NONE);
 }
 
+/* libcurl quotes a proxy that it cannot use, password and all. */
+static bool unusable_proxy(kat_op *op)
+{
+    kat_slot *slot = op->slot;
+    const char *variable = slot->proxy_variable, *problem = slot->proxy_problem;
+
+    if (op->sent || !strstr(slot->error, "nsupported proxy"))
+        return false;
+    snprintf(slot->error, sizeof slot->error, "the proxy%s%s %s",
+             variable ? " in the environment's " : "", variable ? variable : "",
+             problem ? problem : "is of a kind that libcurl cannot use");
+    slot->refusal = NULL;
+    op->kind = KAT_PROXY;
+    return true;
+}
+
 /* To be called when libcurl is finished with a transfer. */
 void kat_op_finish(kat_op *op, CURLcode code)
 {
@@ -157,18 +177,14 @@ void kat_op_finish(kat_op *op, CURLcode code)
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
     op->sent = slot->prereqs > 0;
     op->kind = slot->kind;
-    if (op->kind == KAT_NONE)
+    kat_proxy_hide(slot->error);
+    if (op->kind == KAT_NONE && !unusable_proxy(op))
         op->kind = kat_kind_from_curl((int)code, op->sent, slot->error);
     /* libcurl takes a connection that closes within the headers for the end
      * of a good answer. Those of an interim one are not the answer's. */
     if (op->kind == KAT_NONE && (!slot->headers.body || slot->headers.interim)) {
         op->kind = KAT_CONNECTION;
         slot->refusal = "the connection was closed within the answer's headers";
-    }
-    /* libcurl reads "HTTP/2 2" for the status 2. */
-    if (op->kind == KAT_NONE && (status < 100 || status > 999)) {
-        op->kind = KAT_CONNECTION;
-        slot->refusal = "the answer's status is no number from 100 to 999";
     }
     if (op->kind == KAT_NONE && !kat_headers_join(&slot->headers)) {
         op->kind = KAT_CONNECTION;

@@ -4,8 +4,10 @@
 
 #include "kat_clock.h"
 #include "kat_internal.h"
+#include "kat_proxy.h"
 
 static const char OUT_OF_MEMORY[] = "out of memory";
+static const char BAD_STATUS[] = "the answer's status is no number of three digits";
 
 /* Stops a transfer from within a callback: libcurl takes any other count than
  * the one it gave as "stop". */
@@ -41,10 +43,13 @@ static size_t on_header(char *line, size_t size, size_t count, void *data)
     case KAT_HEADERS_OK:
         if (slot->headers.body) {
             curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
-            kat_headers_ended(&slot->headers, status);
+            if (!kat_headers_ended(&slot->headers, status))
+                return refuse(slot, KAT_CONNECTION, BAD_STATUS);
             keep_in_step(slot, status);
         }
         return len;
+    case KAT_HEADERS_BAD_STATUS:
+        return refuse(slot, KAT_CONNECTION, BAD_STATUS);
     case KAT_HEADERS_BAD_FRAMING:
         return refuse(slot, KAT_CONNECTION,
                       "the answer's Content-Length is no number, or it has two that differ, or it "
@@ -118,6 +123,49 @@ static int on_resolver(void *state, void *reserved, void *user)
     return 0;
 }
 
+/* Runs at every step of a transfer, and within some loops of libcurl's that do not
+ * look at the time: a proxy's answer to CONNECT is read for as long as bytes come.
+ * An exchange in good order has few steps, and none of them reads the clock. */
+static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t up, curl_off_t sent)
+{
+    enum { EVERY = 16 };
+    kat_slot *slot = user;
+    long headers = 0;
+    double time;
+
+    (void)total;
+    (void)now;
+    (void)up;
+    (void)sent;
+    if (++slot->looks % EVERY != 0)
+        return 0;
+    time = kat_now();
+    if (time > slot->end || (slot->prereqs == 0 && time > slot->connect_end)) {
+        refuse(slot, KAT_TIMEOUT,
+               slot->prereqs > 0 ? "the time was up while the answer was still coming"
+                                 : "the time was up while a proxy's answer, or the handshake, was "
+                                   "still coming");
+        return 1;
+    }
+    if (slot->prereqs > 0)
+        return 0;
+    curl_easy_getinfo(slot->easy, CURLINFO_HEADER_SIZE, &headers);
+    if (headers <= KAT_HEADERS_MAX_BYTES)
+        return 0;
+    refuse(slot, KAT_CONNECT, "the proxy's answer to CONNECT has headers of more than 256 KiB");
+    return 1;
+}
+
+void kat_slot_limit(kat_slot *slot, double timeout, double connect_timeout)
+{
+    double now = kat_now();
+
+    slot->end = now + timeout;
+    slot->connect_end = now + connect_timeout;
+    curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, kat_to_ms(timeout));
+    curl_easy_setopt(slot->easy, CURLOPT_CONNECTTIMEOUT_MS, kat_to_ms(connect_timeout));
+}
+
 static void set_protocols(CURL *easy)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -136,7 +184,9 @@ static void set_protocols(CURL *easy)
 static bool set_certificates(CURL *easy, const char *file, const char *path)
 {
     return curl_easy_setopt(easy, CURLOPT_CAINFO, file) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CAPATH, path) == CURLE_OK;
+           curl_easy_setopt(easy, CURLOPT_CAPATH, path) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, file) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, path) == CURLE_OK;
 }
 
 bool kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca)
@@ -173,7 +223,9 @@ static bool set_constants(kat_engine *engine, kat_slot *slot)
     curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolver);
     curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, slot);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(easy, CURLOPT_XFERINFODATA, slot);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -184,6 +236,11 @@ static bool set_constants(kat_engine *engine, kat_slot *slot)
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+    /* Kerberos would read a proxy's words with a call that blocks. */
+    curl_easy_setopt(easy, CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC);
     set_protocols(easy);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* Without it a timeout or a close waits for the resolver's thread. An
@@ -193,16 +250,42 @@ static bool set_constants(kat_engine *engine, kat_slot *slot)
     return engine->ca.builtin || set_certificates(easy, engine->ca.file, engine->ca.path);
 }
 
-/* Loopback never goes through a proxy; else what the user said, or the
- * environment. A proxy that was named goes for every host: no_proxy belongs
- * to the environment's. */
-static bool set_proxy(kat_engine *engine, kat_slot *slot, bool direct)
+static bool tell_proxy(kat_slot *slot, kat_proxy_source source, const char *url)
 {
-    const char *proxy = direct ? "" : engine->proxy;
+    /* A proxy that was named goes for every host: no_proxy belongs to the
+     * environment's. */
+    const char *direct_hosts = source == KAT_PROXY_DIRECT || source == KAT_PROXY_OPTION ? "" : NULL;
 
-    slot->direct = direct;
-    return curl_easy_setopt(slot->easy, CURLOPT_PROXY, proxy) == CURLE_OK &&
-           curl_easy_setopt(slot->easy, CURLOPT_NOPROXY, proxy ? "" : NULL) == CURLE_OK;
+    slot->proxy = source;
+    return curl_easy_setopt(slot->easy, CURLOPT_PROXY, url) == CURLE_OK &&
+           curl_easy_setopt(slot->easy, CURLOPT_NOPROXY, direct_hosts) == CURLE_OK;
+}
+
+/* libcurl's own rules, but that it gets no proxy to see, and to quote, that is no
+ * URL. It says of the one below that it cannot be used, unless no_proxy has the
+ * host. */
+static bool set_environment_proxy(kat_slot *slot, bool tls)
+{
+    const char *proxy = kat_proxy_env(tls, &slot->proxy_variable);
+
+    if (!proxy)
+        return slot->proxy == KAT_PROXY_NONE || tell_proxy(slot, KAT_PROXY_NONE, NULL);
+    slot->proxy_problem = kat_proxy_check(proxy, strlen(proxy));
+    if (slot->proxy_problem && !*slot->proxy_problem)
+        return false;
+    return tell_proxy(slot, KAT_PROXY_ENV, slot->proxy_problem ? "refused://proxy" : proxy);
+}
+
+/* Loopback never goes through a proxy; else what the user said, or the
+ * environment. */
+static bool set_proxy(kat_engine *engine, kat_slot *slot, const kat_request *request)
+{
+    slot->proxy_problem = slot->proxy_variable = NULL;
+    if (request->direct)
+        return slot->proxy == KAT_PROXY_DIRECT || tell_proxy(slot, KAT_PROXY_DIRECT, "");
+    if (engine->proxy)
+        return slot->proxy == KAT_PROXY_OPTION || tell_proxy(slot, KAT_PROXY_OPTION, engine->proxy);
+    return set_environment_proxy(slot, strncmp(request->url, "https:", 6) == 0);
 }
 
 kat_slot *kat_slot_take(kat_engine *engine)
@@ -218,7 +301,7 @@ kat_slot *kat_slot_take(kat_engine *engine)
         if (!slot)
             return NULL;
         slot->easy = curl_easy_init();
-        if (!slot->easy || !set_constants(engine, slot) || !set_proxy(engine, slot, false))
+        if (!slot->easy || !set_constants(engine, slot))
             goto nomem;
     }
     slot->max_bytes = engine->max_bytes;
@@ -265,6 +348,7 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
     CURL *easy = slot->easy;
 
     slot->prereqs = 0;
+    slot->looks = 0;
     slot->sized = slot->stale = false;
     kat_slot_fresh(slot, false);
     if (slot->lonely)
@@ -283,11 +367,8 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
     if (slot->lines)
         slot->lines->refs++;
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, slot->lines ? slot->lines->list : NULL);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, kat_to_ms(request->timeout));
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kat_to_ms(request->connect_timeout));
-    if (slot->direct != request->direct && !set_proxy(engine, slot, request->direct))
-        return OUT_OF_MEMORY;
-    return NULL;
+    kat_slot_limit(slot, request->timeout, request->connect_timeout);
+    return set_proxy(engine, slot, request) ? NULL : OUT_OF_MEMORY;
 }
 
 void kat_slot_free(kat_slot *slot)

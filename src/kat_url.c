@@ -6,6 +6,7 @@
 #include <strings.h>
 
 static const char NO_MEMORY[] = "";
+static const char NO_URL[] = "is not a URL such as https://api.kataven.ai/v1";
 
 bool kat_is_loopback(const char *host)
 {
@@ -116,11 +117,27 @@ static const char *check(const parts *p)
     return NULL;
 }
 
+/* libcurl decodes a host once, and would do so again, and read numbers in what
+ * comes out: each time another host. It drops a zone, and whether it knows of
+ * international names depends on how it was built and on the locale. */
+const char *kat_url_host_problem(const char *host, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        if ((unsigned char)host[i] > 127)
+            return "must have a host in ASCII: write an international name in its xn-- form";
+    if (!memchr(host, '%', len))
+        return NULL;
+    return host[0] == '[' ? "must not hold a zone (%…) in its IPv6 address"
+                          : "must not hold percent-encoding in its host";
+}
+
 const char *kat_base_parse(kat_base *base, const char *url, size_t len)
 {
     parts p = {0};
     CURLU *handle;
-    const char *problem = "is not a URL such as https://api.kataven.ai/v1", *mark;
+    const char *problem = NO_URL, *mark;
     size_t i;
 
     if (len == 0)
@@ -141,10 +158,10 @@ const char *kat_base_parse(kat_base *base, const char *url, size_t len)
     mark = url + strcspn(url, ":/");
     if (strncmp(mark, "://", 3) != 0 || mark[3] == '/')
         return problem;
-    /* libcurl decodes a host once, and would do so again, and read numbers in what
-     * comes out: each time another host. An IPv6 address may have a zone. */
-    if (mark[3] != '[' && memchr(mark + 3, '%', strcspn(mark + 3, "/")))
-        return "must not hold percent-encoding in its host";
+    problem = kat_url_host_problem(mark + 3, strcspn(mark + 3, "/"));
+    if (problem)
+        return problem;
+    problem = NO_URL;
     handle = curl_url();
     if (!handle)
         return NO_MEMORY;

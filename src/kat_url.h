@@ -31,6 +31,10 @@ const char *kat_url_join(kat_buf *out, const kat_base *base, const char *path, s
 /* Appends text percent-encoded, all but unreserved characters. */
 bool kat_url_escape(kat_buf *out, const char *text, size_t len);
 
+/* Reads a URL's host, with its port, as it is written: NULL, or the end of a
+ * sentence on what would make another host of it, or none. It quotes nothing. */
+const char *kat_url_host_problem(const char *host, size_t len);
+
 /* localhost, 127/8 or ::1, as libcurl gives a host. */
 bool kat_is_loopback(const char *host);
 

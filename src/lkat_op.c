@@ -223,7 +223,8 @@ static int op_take(lua_State *L)
         lua_pushinteger(L, op->status);
         push_headers(L, kat_op_headers(op));
         results = 3;
-        if (top && op->status / 100 == 2 && lkat_pushjson(L, body, kat_op_spare(op), *top)) {
+        if (top && op->status / 100 == 2 && !kat_op_headers(op)->coded &&
+            lkat_pushjson(L, body, kat_op_spare(op), *top)) {
             lua_pushnil(L);
             lua_insert(L, -2);
             results = 4;

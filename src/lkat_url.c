@@ -1,3 +1,4 @@
+#include "kat_proxy.h"
 #include "kat_url.h"
 #include "lkat.h"
 
@@ -74,10 +75,39 @@ static int escape(lua_State *L)
     return 1;
 }
 
+/* proxyProblem(url) -> nil | what is wrong with a proxy's URL */
+static int proxy_problem(lua_State *L)
+{
+    size_t len;
+    const char *proxy = luaL_checklstring(L, 1, &len), *problem = kat_proxy_check(proxy, len);
+
+    if (!problem)
+        return 0;
+    if (!*problem)
+        return lkat_nomem(L);
+    lua_pushstring(L, problem);
+    return 1;
+}
+
+/* proxyOfEnvironment(tls) -> the URL | nil */
+static int proxy_of_environment(lua_State *L)
+{
+    const char *variable, *proxy = kat_proxy_env(lua_toboolean(L, 1), &variable);
+
+    if (!proxy)
+        return 0;
+    lua_pushstring(L, proxy);
+    return 1;
+}
+
 void lkat_open_url(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"base", base}, {"join", join}, {"escape", escape}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"base", base},
+                                         {"join", join},
+                                         {"escape", escape},
+                                         {"proxyProblem", proxy_problem},
+                                         {"proxyOfEnvironment", proxy_of_environment},
+                                         {NULL, NULL}};
 
     lkat_newtype(L, TYPE, NULL, base_gc);
     lkat_setfuncs(L, functions);

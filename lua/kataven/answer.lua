@@ -5,12 +5,14 @@ local check = require "kataven.check"
 
 local answer = {}
 
+local LONGEST_CODING = 100
+
 ---@class kataven.Answer
----@field form "empty"|"json"|"text"|"broken"
+---@field form "empty"|"json"|"text"|"broken"|"coded"
 ---@field value any decoded, where the form is "json"
 ---@field top string the first byte of the JSON text
 ---@field rows boolean it is an array of nothing but objects
----@field problem? string what is wrong with it, where the form is "broken"
+---@field problem? string what is wrong with it, where it is not JSON
 
 -- Without parameters, in lower case.
 local function mediaType(header)
@@ -29,6 +31,23 @@ function answer.isJson(header)
     return kind ~= nil and namesJson(kind)
 end
 
+--- The codings of a body that cannot be read as it came: every one but identity.
+---@param response kataven.Response
+---@return string? codings as they may stand in a message
+function answer.coding(response)
+    local header = response.headers["content-encoding"]
+    if not header or response.body == "" then
+        return nil
+    end
+    local codings = {}
+    for coding in header:gmatch "[^,%s%c]+" do
+        if coding:lower() ~= "identity" then
+            codings[#codings + 1] = coding
+        end
+    end
+    return codings[1] and table.concat(codings, ", "):sub(1, LONGEST_CODING) or nil
+end
+
 --- Reads a body: as JSON where its Content-Type says so, or says nothing and it
 --- is JSON.
 ---@param response kataven.Response
@@ -39,6 +58,11 @@ function answer.read(response, always)
     local declared = kind ~= nil and namesJson(kind)
     if not response.body:find("%S") then
         return { form = "empty" }
+    end
+    local coding = answer.coding(response)
+    if coding then
+        return { form = "coded", problem = ("a body with the Content-Encoding %s (none was asked for: have the "
+            .. "server, or a proxy before it, send it as it is)"):format(coding) }
     elseif kind and not declared and not always then
         return { form = "text" }
     end
@@ -100,7 +124,7 @@ function answer.objectOrTrue(response)
     local read = answer.read(response, true)
     if read.form == "json" and read.top == "{" then
         return read.value
-    elseif read.form == "empty" or read.form == "text" or read.value == core.null
+    elseif read.form == "empty" or read.form == "text" or read.form == "coded" or read.value == core.null
         or type(read.value) == "boolean"
         or read.form == "broken" and not response.body:find("^%s*[%[{]") then
         return true

@@ -63,6 +63,7 @@ local function ownHeaders(o)
         ["Authorization"] = "Bearer " .. o.apiKey,
         ["X-Account-ID"] = o.accountId,
         ["Accept"] = "application/json",
+        ["Accept-Encoding"] = "identity", -- without it a server may choose
         ["User-Agent"] = ("kataven-lua/%s (%s; libcurl/%s)%s"):format(
             version, luaName(), core.curlVersion, o.userAgent and " " .. o.userAgent or ""),
     }
@@ -72,6 +73,54 @@ end
 local function headerSets(base, over)
     local plain = headers.merge(base, over)
     return { plain = plain, withBody = headers.merge({ ["Content-Type"] = "application/json" }, plain) }
+end
+
+-- Shorter ones would be found in words of ours, and in Base64 not at all.
+local SHORTEST_PASSWORD, SHORTEST_PAIR = 4, 8
+
+-- A proxy's user info, as far as its answers, which are the call's where there is no TLS, may echo it: a password, or a
+-- user that stands for one, and both together, as they are sent.
+local function proxySecrets(o)
+    local proxy = o.proxy
+    if proxy == nil and not o.direct then
+        proxy = core.proxyOfEnvironment(o.baseText:find "^https:" ~= nil)
+    end
+    local info = proxy and proxy:match "^([^@]*)@"
+    if not info then
+        return {}
+    end
+    info = info:gsub("^[^/]*://", ""):gsub("%%(%x%x)", function(hex)
+        return string.char(tonumber(hex, 16))
+    end)
+    local user, password = info:match "^([^:]*):?(.*)$"
+    local pair, secrets = user .. ":" .. password, {}
+    password = password ~= "" and password or user
+    if #pair >= SHORTEST_PAIR then
+        secrets[1] = pair
+    end
+    if #password >= SHORTEST_PASSWORD then
+        secrets[#secrets + 1] = password
+    end
+    return secrets
+end
+
+-- Hides the key, and a proxy's password, in what is told of a call.
+local function redactorOf(o)
+    local first = redact.secrets(o.apiKey)
+    local others = {}
+    for i, secret in ipairs(proxySecrets(o)) do
+        others[i] = redact.secrets(secret)
+    end
+    if #others == 0 then
+        return first
+    end
+    return { text = function(_, text)
+        text = first:text(text)
+        for i = 1, #others do
+            text = others[i]:text(text)
+        end
+        return text
+    end }
 end
 
 -- A client's inside; the user's object holds it in closures only, so that a
@@ -89,7 +138,7 @@ local function newInside(o)
         maxConcurrent = o.maxConcurrent,
         maxResponseBytes = o.maxResponseBytes,
         log = o.log,
-        redactor = redact.secrets(o.apiKey),
+        redactor = redactorOf(o),
         now = clock and clock.now or core.now,
         host = host,
         block = core.wait, -- how to wait where the host cannot

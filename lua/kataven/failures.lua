@@ -1,6 +1,7 @@
 --- What went wrong with a call, as an error that a person can act on. `self` is
 --- the call (see kataven.call) throughout.
 
+local answer = require "kataven.answer"
 local core = require "kataven.core"
 local errors = require "kataven.errors"
 
@@ -8,6 +9,7 @@ local failures = {}
 
 local KIND_NAMES = {
     connect = "ConnectionError",
+    proxy = "ConnectionError", -- of libcurl's own: the environment names none that can be used
     connection = "ConnectionError",
     timeout = "TimeoutError",
     tls = "TLSError",
@@ -89,7 +91,9 @@ end
 function failures.answered(self, response, outcome, told)
     -- Without the token first: a cut could leave half of it, which nothing finds.
     local body = self.client.redactor:text(response.body)
-    local text = errors.excerpt(body)
+    local coding = answer.coding(response)
+    local text = coding and ("(its body has the Content-Encoding %s, and is not shown)"):format(coding)
+        or errors.excerpt(body)
     local name = errors.forStatus(response.status)
     local message = ("%d %s"):format(response.status, text ~= "" and text or "(no text)")
     if response.status >= 300 and response.status < 400 then
@@ -119,6 +123,8 @@ local function lossMessage(self, problem)
         return ("%s within %s: %s"):format(problem.sent and "no whole answer" or "no connection", limit, detail)
     elseif kind == "connect" then
         return ("nothing was sent, since no connection to %s could be made: %s"):format(self.client.baseText, detail)
+    elseif kind == "proxy" then
+        return "nothing was sent: " .. detail
     elseif kind == "connection" then
         return "the connection broke before a whole answer came: " .. detail
     elseif kind == "tls" then

@@ -13,9 +13,6 @@ local options = {}
 local DEFAULT_BASE_URL = "https://api.kataven.ai/v1"
 local RETRY_DEFAULTS = { max = 3, baseDelay = 0.5, maxDelay = 8, maxWait = 60 }
 local RETRY_KNOWN = { "max", "baseDelay", "maxDelay", "maxWait" }
-local PROXY_SCHEMES = {
-    http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true,
-}
 local CALL_KNOWN = { "timeout", "deadline", "retry", "headers", "cancel" }
 --- The names of all options of `kataven.new`.
 options.CLIENT_KNOWN = {
@@ -146,11 +143,8 @@ local function proxyProblem(proxy)
     elseif type(proxy) ~= "string" then
         return ("proxy must be a URL, or false for none, got %s"):format(check.kind(proxy))
     end
-    local scheme = proxy:match("^(.-)://") or "http"
-    if proxy == "" or proxy:find("[%s%z\1-\31\127]") or not PROXY_SCHEMES[scheme:lower()] then
-        return "proxy must be a URL such as http://127.0.0.1:3128 (http, https, socks4, socks4a, socks5 or socks5h; "
-            .. "false means none)"
-    end
+    local problem = core.proxyProblem(proxy)
+    return problem and ("proxy %s; or false for none"):format(problem)
 end
 
 local function pathProblem(name, path)

@@ -164,7 +164,7 @@ end
 -- Whether a request had gone out, by what a transport says of its failure. In
 -- doubt it had: a repeated write is worse than one that is not repeated.
 local function wasSent(problem)
-    if problem.kind == "connect" or problem.kind == "tls" or problem.kind == "cassette" then
+    if problem.kind == "connect" or problem.kind == "proxy" or problem.kind == "tls" or problem.kind == "cassette" then
         return problem.sent == true
     end
     return problem.sent ~= false

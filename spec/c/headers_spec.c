@@ -133,13 +133,77 @@ static void trailers_are_dropped(void **state)
           "a=1");
 }
 
+static void a_status_is_three_digits(void **state)
+{
+    static const struct {
+        const char *line;
+        int status; /* 0: none */
+    } rows[] = {
+        {"HTTP/1.1 200 OK", 200},
+        {"HTTP/1.1 200", 200},
+        {"HTTP/1.1 200 ", 200},
+        {"HTTP/1.0 999 Odd", 999},
+        {"HTTP/2 201", 201},
+        {"HTTP/2 201 Created", 201},
+        {"HTTP/1.1  204 two blanks", 204},
+        {" HTTP/1.1 200 OK", 200},
+        {"HTTP 200 OK", 200},
+        {"HTTP/1.1 2010 Created", 0},
+        {"HTTP/1.1 4290 Many", 0},
+        {"HTTP/1.1 2010", 0},
+        {"HTTP/2 2010", 0},
+        {"HTTP/1.1 20 OK", 0},
+        {"HTTP/1.1 200OK", 0},
+        {"HTTP/1.1 200.5 OK", 0},
+        {"HTTP/1.1 20100000000000000000000 OK", 0},
+        {"HTTP/1.1 +20 OK", 0},
+        {"HTTP/1.1 -20 OK", 0},
+        {"HTTP/1.1 0x1 OK", 0},
+        {"HTTP/1.1 000 OK", 0},
+        {"HTTP/1.1 099 OK", 0},
+        {"HTTP/1.1 20\xc2\xb2 OK", 0},
+        {"HTTP/1.1", 0},
+        {"HTTP/1.1 ", 0},
+        {"HTTP/1.1 1030 Early", 0},
+        {"HTTP/1.1 2 00 OK", 0},
+        {"HTTP/1.1 200;x", 0},
+        {"HTTP/1.1 0200 OK", 0},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        kat_headers h = {0};
+        kat_headers_result result = line(&h, rows[i].line);
+
+        if (result != (rows[i].status ? KAT_HEADERS_OK : KAT_HEADERS_BAD_STATUS))
+            fail_msg("\"%s\": %d", rows[i].line, (int)result);
+        if (rows[i].status) {
+            assert_int_equal(h.status, rows[i].status);
+            assert_int_equal(line(&h, ""), KAT_HEADERS_OK);
+            /* libcurl has to have read the same. */
+            assert_true(kat_headers_ended(&h, rows[i].status));
+            assert_false(kat_headers_ended(&h, rows[i].status + 1));
+        }
+        kat_headers_free(&h);
+    }
+    /* Behind an interim answer, too. */
+    {
+        kat_headers h = {0};
+
+        feed(&h, LINES("HTTP/1.1 103 Early Hints", ""));
+        assert_int_equal(line(&h, "HTTP/1.1 2010 Created"), KAT_HEADERS_BAD_STATUS);
+        kat_headers_free(&h);
+    }
+}
+
 static void garbage_does_no_harm(void **state)
 {
     kat_headers h = {0};
 
     (void)state;
     check(LINES("HTTP/1.1 200 OK", "no colon", ": no name", "  : none either", "A: 1", ""), "a=1");
-    assert_int_equal(kat_headers_line(&h, "", 0), KAT_HEADERS_OK); /* a status line, too */
+    assert_int_equal(kat_headers_line(&h, "", 0), KAT_HEADERS_BAD_STATUS);
     assert_int_equal(kat_headers_line(&h, "", 0), KAT_HEADERS_OK);
     assert_int_equal(kat_headers_line(&h, "HTTP", 4), KAT_HEADERS_OK);
     assert_int_equal(kat_headers_line(&h, ":", 1), KAT_HEADERS_OK);
@@ -178,7 +242,7 @@ static void one_line_of_the_limit_fits(void **state)
 
     (void)state;
     memset(text, 'v', KAT_HEADERS_MAX_BYTES + 1);
-    memcpy(text, "a:", 2);
+    memcpy(text, "HTTP/1.1 200 ", 13);
     assert_int_equal(kat_headers_line(&h, text, KAT_HEADERS_MAX_BYTES), KAT_HEADERS_OK);
     assert_int_equal(kat_headers_line(&h, "\n", 1), KAT_HEADERS_TOO_LARGE);
     kat_headers_reset(&h);
@@ -301,6 +365,7 @@ int main(void)
         cmocka_unit_test(repeated_headers_are_joined),
         cmocka_unit_test(folded_lines_go_on),
         cmocka_unit_test(trailers_are_dropped),
+        cmocka_unit_test(a_status_is_three_digits),
         cmocka_unit_test(garbage_does_no_harm),
         cmocka_unit_test(bytes_are_limited),
         cmocka_unit_test(one_line_of_the_limit_fits),

@@ -6,8 +6,8 @@
 
 static void kinds_have_the_names_that_lua_sees(void **state)
 {
-    static const char *const names[] = {"none", "connect",  "connection", "timeout",
-                                        "tls",  "tooLarge", "cancelled",  "cassette"};
+    static const char *const names[] = {"none", "connect",  "proxy",     "connection", "timeout",
+                                        "tls",  "tooLarge", "cancelled", "cassette"};
     int i;
 
     (void)state;

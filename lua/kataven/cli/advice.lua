@@ -49,7 +49,7 @@ local function more(err, command)
             return pair[2]
         end
     end
-    if err:is "ConnectionError" and err.message:find "^nothing was sent" then
+    if err:is "ConnectionError" and err.message:find "^nothing was sent, " then
         return "check the network, and --base-url"
     end
 end
