@@ -37,7 +37,7 @@ local function retryProblem(retry)
     elseif type(retry) ~= "table" then
         return ("retry must be true, false or a table, got %s"):format(check.describe(retry))
     end
-    local problem = check.unknown(retry, RETRY_KNOWN, "option of retry")
+    local problem = check.hidden("retry", retry) or check.unknown(retry, RETRY_KNOWN, "option of retry")
         or check.number("retry.max", retry.max, 0, true)
         or check.number("retry.baseDelay", retry.baseDelay, 0, true)
         or check.number("retry.maxDelay", retry.maxDelay, 0, true)
@@ -94,7 +94,8 @@ function options.callProblem(given, known)
             end
         end
     end
-    local problem = check.unknown(given, names, "option") or sharedProblem(given)
+    local problem = check.hidden("the table of a call's options", given) or check.unknown(given, names, "option")
+        or sharedProblem(given)
     if not problem and given.cancel ~= nil and not canceller.is(given.cancel) then
         problem = ("cancel must be a kataven.canceller(), got %s"):format(check.describe(given.cancel))
     end
@@ -213,7 +214,8 @@ function options.client(given)
         return nil, ("kataven.new takes a table of options, got %s"):format(check.kind(given))
     end
     given = given or {}
-    local problem = check.unknown(given, options.CLIENT_KNOWN, "option")
+    local problem = check.hidden("the table of options for kataven.new", given)
+        or check.unknown(given, options.CLIENT_KNOWN, "option")
     if problem then
         return nil, problem
     end
