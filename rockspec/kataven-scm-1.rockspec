@@ -77,6 +77,7 @@ build = {
     },
     kataven = "lua/kataven/init.lua",
     ["kataven.answer"] = "lua/kataven/answer.lua",
+    ["kataven.api_key"] = "lua/kataven/api_key.lua",
     ["kataven.base64"] = "lua/kataven/base64.lua",
     ["kataven.busted"] = "lua/kataven/busted.lua",
     ["kataven.call"] = "lua/kataven/call.lua",

@@ -58,8 +58,9 @@ faults.describe("apply, with a fault at every point of a run of ten keys:", func
                 local there = apply.live(run.hub)[faults.WANTED[request - 1].name][1]
                 assert.truthy(errors:find(('create "%s": the answer was lost, so a key may have been made whose text '
                     .. "nobody knows: ServerError: POST /api/v1/widget-keys: 502"):format(there.name), 1, true))
-                assert.truthy(errors:find(("There is one of that name now: %s. Its text cannot be had any more: revoke "
-                    .. "it (kataven widget-keys revoke %s), and apply again"):format(there.id, there.id), 1, true))
+                assert.truthy(errors:find(("There is one of that name now: %s. Unless somebody else has made it "
+                    .. "meanwhile, its text cannot be had any more: revoke it (kataven widget-keys revoke %s), and "
+                    .. "apply again"):format(there.id, there.id), 1, true))
                 assert.truthy(errors:find "; see above before you apply again\n$")
                 local document = json.decode(output)
                 assert.equal(request - CREATES.first, #document.done)

@@ -57,11 +57,13 @@ describe("what apply says of", function()
                 failed = { { change = { action = "create", name = "x" }, err = err, there = there } }, remaining = {},
             })[2]
         end
-        assert.equal("  There is one of that name now: wk_1. Its text cannot be had any more: revoke it (kataven "
-            .. "widget-keys revoke wk_1), and apply again", advised { { id = "wk_1", created_at = "2026-11-24" } })
-        assert.equal("  There are 2 of that name now: wk_1 (created 2026-11-24), wk_2. At most one of them is new: "
-            .. "find out by when it was created, and revoke it (kataven widget-keys revoke ID), and apply again. Its "
-            .. "text cannot be had any more", advised { { id = "wk_1", created_at = "2026-11-24" }, { id = "wk_2" } })
+        assert.equal("  There is one of that name now: wk_1. Unless somebody else has made it meanwhile, its text "
+            .. "cannot be had any more: revoke it (kataven widget-keys revoke wk_1), and apply again",
+            advised { { id = "wk_1", created_at = "2026-11-24" } })
+        assert.equal("  There are 2 of that name now: wk_1 (created 2026-11-24), wk_2. At most one of them is this "
+            .. "run's: find out by when it was created, and revoke it (kataven widget-keys revoke ID), and apply "
+            .. "again. Its text cannot be had any more", advised { { id = "wk_1", created_at = "2026-11-24" },
+            { id = "wk_2" } })
     end)
 end)
 

@@ -115,8 +115,8 @@ describe("kataven widget-keys", function()
             assert.equal("", out)
             assert.matches("^kataven: TimeoutError: POST /api/v1/widget%-keys: .-; it may exist all the same, and "
                 .. "its text, "
-                .. "shown only once, is lost: look for its name with kataven widget%-keys list, revoke it if it is "
-                .. "there, "
+                .. "shown only once, is lost: look for its name with kataven widget%-keys list, revoke by its id the "
+                .. "one that was made just now, if there is one %(another of that name may be in use%), "
                 .. "and create it again\n$", err)
         end)
 
@@ -126,7 +126,7 @@ describe("kataven widget-keys", function()
 
             assert.equal("TimeoutError", shown.name)
             assert.is_true(shown.maybeApplied)
-            assert.matches("revoke it if it is there", shown.message)
+            assert.matches("revoke by its id the one that was made just now", shown.message)
             assert.is_nil(err:match "\n.")
         end)
 

@@ -2,6 +2,7 @@
 
 local build = require "spec.support.build"
 local child = require "spec.support.child"
+local default = require "kataven.cassette.default"
 local examplesOf = require "spec.support.examples"
 local files = require "spec.support.files"
 local json = require "dkjson"
@@ -9,6 +10,7 @@ local options = require "kataven.options"
 local redis = require "spec.support.redis"
 local servers = require "spec.support.servers"
 local shell = require "spec.support.shell"
+local spy = require "spec.support.spy"
 
 local read, blocks = examplesOf.read, examplesOf.blocks
 local README = read "README.md"
@@ -64,6 +66,83 @@ describe("README.md", function()
         local output = child.run(examples[1].text, { KATAVEN_BASE_URL = hub.url, KATAVEN_API_KEY = hub.apiKey })
         assert.truthy(output:find('data%-client%-key="pk_live_[%w_]+"'))
         assert.truthy(output:find("acme.com\tlive", 1, true))
+    end)
+
+    describe("has a recipe for a lost answer, which", function()
+        local recipe
+
+        for _, example in ipairs(examples) do
+            if example.text:find("err.maybeApplied then", 1, true) then
+                recipe = example.text
+            end
+        end
+
+        -- The account after the recipe was run, its keys by their ids: "live" or "revoked". Of the first create the
+        -- answer is lost; `lose` gets the account, and has happen to it what happened on the way.
+        local function run(rows, lose)
+            local account = { rows = rows }
+            function account.add(name)
+                rows[#rows + 1] = { id = "k" .. #rows + 1, name = name }
+                return rows[#rows]
+            end
+            local creates = 0
+            local before = default.place(spy.new(function(request)
+                local id = request.path:match "[^/]+$"
+                if request.method == "GET" then
+                    return spy.json(json.encode(rows))
+                elseif request.method == "PATCH" then
+                    for _, row in ipairs(rows) do
+                        row.disabled_at = row.disabled_at or row.id == id and "now" or nil
+                    end
+                    return spy.json "{}"
+                end
+                creates = creates + 1
+                local name = json.decode(request.body).name
+                if creates == 1 then
+                    lose(account, name)
+                    return nil, { kind = "connection", sent = true, message = "lost" }
+                end
+                return spy.json(json.encode(account.add(name)), 201)
+            end))
+            local getenv = stub(os, "getenv").invokes(function(name)
+                return name == "KATAVEN_API_KEY" and spy.TOKEN or nil
+            end)
+            finally(function()
+                default.place(before)
+                getenv:revert()
+            end)
+            assert((rawget(_G, "loadstring") or load)(recipe))()
+            local states = {}
+            for _, row in ipairs(rows) do
+                states[row.id] = row.disabled_at and "revoked" or "live"
+            end
+            return states
+        end
+
+        local NAME = recipe:match 'local name = "([^"]+)"'
+
+        it("revokes the new key, and no other", function()
+            assert.same({ k1 = "revoked", k2 = "live" }, run({}, function(account, name)
+                account.add(name)
+            end))
+            assert.same({ k1 = "live" }, run({}, function() end))
+        end)
+
+        it("leaves a key alone that had the name before", function()
+            assert.same({ k1 = "live", k2 = "revoked", k3 = "live" }, run({ { id = "k1", name = NAME } },
+                function(account, name)
+                    account.add(name)
+                end))
+            assert.same({ k1 = "live", k2 = "live" }, run({ { id = "k1", name = NAME } }, function() end))
+        end)
+
+        it("cannot tell another program's new key of that name from its own, and says so", function()
+            assert.same({ k1 = "revoked", k2 = "revoked", k3 = "live" }, run({}, function(account, name)
+                account.add(name)
+                account.add(name)
+            end))
+            assert.truthy(README:find("One program at a time may make keys of a name", 1, true))
+        end)
     end)
 
     -- A search path as it is elsewhere.

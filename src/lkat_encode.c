@@ -67,6 +67,36 @@ static bool is_array(lua_State *L, int index)
     return same;
 }
 
+static const char HIDDEN[] = "looks empty, but its metatable could hide content, as that of a "
+                             "read-only proxy does: pass a plain table with the content itself";
+
+/* Whether the table on top is empty, while its metatable may answer for what it
+ * does not hold. Asks none of it. */
+static bool hides(lua_State *L)
+{
+    static const char *const ways[] = {"__index", "__pairs", "__ipairs", "__len"};
+    bool found = false;
+    size_t i;
+
+    if (is_array(L, lua_gettop(L)) || !lua_getmetatable(L, -1))
+        return false;
+    for (i = 0; i < sizeof ways / sizeof *ways && !found; i++) {
+        lua_pushstring(L, ways[i]);
+        lua_rawget(L, -2);
+        found = !lua_isnil(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    if (found) {
+        lua_pushnil(L);
+        if (lua_next(L, -2)) {
+            lua_pop(L, 2);
+            return false;
+        }
+    }
+    return found;
+}
+
 static bool write_string(lua_State *L, writer *w, const char *text, size_t len)
 {
     if (kat_utf8_check(text, len) < len)
@@ -174,6 +204,8 @@ static bool write_table(lua_State *L, writer *w)
     if (w->depth >= KAT_JSON_MAX_DEPTH)
         return fail(w, "is nested more than 128 deep (or holds itself)");
     luaL_checkstack(L, 6, "encoding JSON");
+    if (hides(L))
+        return fail(w, HIDDEN);
     if (marked || len > 0) {
         /* As many entries as its length, and each of 1 … length there: then
          * it has no holes and no other keys. */
@@ -301,10 +333,24 @@ static int is_marked(lua_State *L)
     return 1;
 }
 
+/* hidden(table) -> why it may not be taken for an empty one, or nil */
+static int hidden(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    if (!hides(L))
+        return 0;
+    lua_pushstring(L, HIDDEN);
+    return 1;
+}
+
 void lkat_open_encode(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"encode", encode}, {"array", array}, {"isArray", is_marked}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"encode", encode},
+                                         {"array", array},
+                                         {"isArray", is_marked},
+                                         {"hidden", hidden},
+                                         {NULL, NULL}};
 
     luaL_newmetatable(L, ARRAY);
     lua_pop(L, 1);

@@ -13,6 +13,7 @@
 
 local busted = require "busted"
 local cassetteOf = require "kataven.cassette"
+local check = require "kataven.check"
 local default = require "kataven.cassette.default"
 local lasting = require "kataven.cassette.lasting"
 local kataven = require "kataven"
@@ -121,10 +122,11 @@ function helper.cassette(path, options)
         if not current then
             error("there is a cassette only while a test runs: make the client in a test, or in before_each", 2)
         end
-        local o = {}
-        for name, value in pairs(given or {}) do
-            o[name] = value
+        local problem = check.hidden("the table of options for kataven.new", given)
+        if problem then
+            error(problem, 2)
         end
+        local o = check.copy(given or {})
         if o.transport == nil then
             o.transport = current.cassette
         end

@@ -2,6 +2,7 @@
 --- string that names the field, what it got and what it wants, and the public
 --- function that found it raises it at its caller's line.
 
+local core = require "kataven.core"
 local redact = require "kataven.redact"
 
 local check = {}
@@ -17,7 +18,7 @@ function check.kind(value)
     if kind == "nil" then
         return "nothing"
     elseif kind == "userdata" then
-        return value == require("kataven.core").null and "kataven.null" or "a userdata"
+        return value == core.null and "kataven.null" or "a userdata"
     end
     return "a " .. kind
 end
@@ -127,6 +128,33 @@ local function setOf(known)
     return set
 end
 
+--- A problem when a table is empty, but its metatable (`__index`, `__pairs`,
+--- `__ipairs` or `__len`) could hide content, as that of a read-only proxy does: to
+--- take it for empty would block a key, or revoke all of them. A table that holds
+--- anything is taken as it is: its own entries count on every Lua.
+---@param name string
+---@param value any what is no table is let through
+---@return string?
+function check.hidden(name, value)
+    if type(value) ~= "table" or next(value) ~= nil then
+        return nil
+    end
+    local why = core.hidden(value)
+    return why and name .. " " .. why
+end
+
+--- A table's own entries in a plain table.
+---@generic T: table
+---@param given T
+---@return T
+function check.copy(given)
+    local copy = {}
+    for key, value in next, given do
+        copy[key] = value
+    end
+    return copy
+end
+
 --- The first key of a table that is not among the known names, as a problem.
 ---@param given table
 ---@param known string[] not changed afterwards
@@ -134,7 +162,7 @@ end
 ---@return string?
 function check.unknown(given, known, what)
     local set = setOf(known)
-    for key in pairs(given) do
+    for key in next, given do
         if not set[key] then
             local nearest = check.nearest(key, known)
             local hint = nearest and ('did you mean "%s"?'):format(nearest)

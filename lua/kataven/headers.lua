@@ -25,7 +25,11 @@ function headers.problem(given)
     elseif type(given) ~= "table" then
         return ("headers must be a table of names and values, got %s"):format(check.describe(given))
     end
-    for name, value in pairs(given) do
+    local hidden = check.hidden("headers", given)
+    if hidden then
+        return hidden
+    end
+    for name, value in next, given do
         if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then
             return ("headers: a name must be letters, digits and dashes, got %s"):format(check.describe(name))
         elseif OURS[name:lower()] then
@@ -47,7 +51,7 @@ end
 function headers.merge(base, over)
     local merged, spelling = {}, {}
     for _, set in ipairs { base, over or {} } do
-        for name, value in pairs(set) do
+        for name, value in next, set do
             local lower = name:lower()
             if spelling[lower] then
                 merged[spelling[lower]] = nil

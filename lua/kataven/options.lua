@@ -1,5 +1,6 @@
 --- The options of `kataven.new` and of single calls: names, defaults, checks.
 
+local apiKey = require "kataven.api_key"
 local canceller = require "kataven.canceller"
 local check = require "kataven.check"
 local core = require "kataven.core"
@@ -33,7 +34,7 @@ local function retryProblem(retry)
     elseif type(retry) ~= "table" then
         return ("retry must be true, false or a table, got %s"):format(check.describe(retry))
     end
-    local problem = check.unknown(retry, RETRY_KNOWN, "option of retry")
+    local problem = check.hidden("retry", retry) or check.unknown(retry, RETRY_KNOWN, "option of retry")
         or check.number("retry.max", retry.max, 0, true)
         or check.number("retry.baseDelay", retry.baseDelay, 0, true)
         or check.number("retry.maxDelay", retry.maxDelay, 0, true)
@@ -90,33 +91,21 @@ function options.callProblem(given, known)
             end
         end
     end
-    local problem = check.unknown(given, names, "option") or sharedProblem(given)
+    local problem = check.hidden("the table of a call's options", given) or check.unknown(given, names, "option")
+        or sharedProblem(given)
     if not problem and given.cancel ~= nil and not canceller.is(given.cancel) then
         problem = ("cancel must be a kataven.canceller(), got %s"):format(check.describe(given.cancel))
     end
     return problem
 end
 
--- The key is never shown, whatever is wrong with it.
 local function keyProblem(key, accountId)
-    if key == nil then
-        return "apiKey is missing: pass apiKey = \"sk_live_...\", or set KATAVEN_API_KEY"
-    elseif type(key) ~= "string" then
-        return ("apiKey must be a string, got %s"):format(check.kind(key))
-    elseif not key:find("%S") then
-        return "apiKey is blank; it should begin with sk_live_"
-    elseif check.hasControl(key) then
-        return key:find("[\r\n]$") and "apiKey ends with a line break: was it read from a file? Trim it first"
-            or "apiKey holds a control character: it must be the key alone (sk_live_...)"
-    elseif key:find("^%s") or key:find("%s$") then
-        return "apiKey begins or ends with a blank; trim it first"
-    elseif key:find("^pk_live_") then
-        return "apiKey is a widget key (pk_live_...), which is public and no credential; "
-            .. "pass the account's secret key (sk_live_...)"
-    elseif key:find("^eyJ") and accountId == nil then
-        return "accountId is missing: with a JWT as apiKey the Hub needs to know the account "
+    local problem = apiKey.problem(key)
+    if not problem and accountId == nil and apiKey.isJwt(key) then
+        problem = "accountId is missing: with a JWT as apiKey the Hub needs to know the account "
             .. "(pass accountId, or set KATAVEN_ACCOUNT_ID)"
     end
+    return problem
 end
 
 local function accountProblem(id)
@@ -219,7 +208,8 @@ function options.client(given)
         return nil, ("kataven.new takes a table of options, got %s"):format(check.kind(given))
     end
     given = given or {}
-    local problem = check.unknown(given, options.CLIENT_KNOWN, "option")
+    local problem = check.hidden("the table of options for kataven.new", given)
+        or check.unknown(given, options.CLIENT_KNOWN, "option")
     if problem then
         return nil, problem
     end

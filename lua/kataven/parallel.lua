@@ -194,20 +194,25 @@ local function problemOf(tasks, given)
     elseif given ~= nil and type(given) ~= "table" then
         return ("the options of client:parallel must be a table, got %s"):format(check.describe(given))
     end
+    local problem = check.hidden("the array of tasks", tasks)
+        or check.hidden("the table of options for client:parallel", given)
+    if problem then
+        return problem
+    end
     local count = 0
-    for key in pairs(tasks) do
+    for key in next, tasks do
         count = count + 1
         if type(key) ~= "number" or key % 1 ~= 0 or key < 1 then
             return ("client:parallel takes an array of functions, got the key %s"):format(check.describe(key))
         end
     end
     for index = 1, count do
-        if type(tasks[index]) ~= "function" then
-            return ("task %d of client:parallel must be a function, got %s"):format(
-                index, check.describe(tasks[index]))
+        local task = rawget(tasks, index)
+        if type(task) ~= "function" then
+            return ("task %d of client:parallel must be a function, got %s"):format(index, check.describe(task))
         end
     end
-    local problem = given and check.unknown(given, OPTIONS, "option")
+    problem = given and check.unknown(given, OPTIONS, "option")
     if not problem and given and given.progress ~= nil and not check.callable(given.progress) then
         problem = ("progress must be a function of (done, total), got %s"):format(check.describe(given.progress))
     end
@@ -225,11 +230,12 @@ function parallel.run(client, tasks, given)
     if problem then
         return nil, problem
     end
+    tasks = check.copy(tasks)
     -- Weak: a crew lives as long as the coroutine that runs it.
     client.parked = client.parked or setmetatable({}, { __mode = "v" })
     local self = setmetatable({
         client = client,
-        tasks = {},
+        tasks = tasks,
         count = #tasks,
         progress = given and given.progress,
         results = {},
@@ -244,9 +250,6 @@ function parallel.run(client, tasks, given)
         pause = waiting.PAUSE_FIRST,
         yielded = 0, -- how many of the queue yielded by themselves
     }, Crew)
-    for index = 1, self.count do
-        self.tasks[index] = tasks[index]
-    end
     -- Where the call is made decides how the crew waits; within a task of
     -- another crew it parks that task.
     local outer

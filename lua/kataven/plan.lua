@@ -45,27 +45,44 @@ local function isLive(row)
     return row.disabled_at == nil or row.disabled_at == core.null
 end
 
+-- A problem with one of the account's keys, or nil.
+local function rowProblem(index, row)
+    local name = ("key %d of the account"):format(index)
+    local hidden = check.hidden(name, row)
+    if hidden then
+        return hidden
+    elseif type(row) ~= "table" or type(row.id) ~= "string" then
+        return ("%s must be a table with an id, as widgetKeys.list gives it, got %s"):format(
+            name, type(row) == "table" and "one whose id is " .. check.describe(row.id) or check.describe(row))
+    end
+    return check.hidden(("the domain_allowlist of key %d of the account"):format(index), row.domain_allowlist)
+end
+
 -- A problem with the arguments, or nil.
 local function misuse(list, current, given)
     if given ~= nil and type(given) ~= "table" then
         return ("the options of kataven.plan must be a table, got %s"):format(check.describe(given))
     end
-    local problem = given and (check.unknown(given, OPTIONS, "option") or check.type("prune", given.prune, "boolean"))
+    local problem = check.hidden("the table of options for kataven.plan", given)
+        or given and (check.unknown(given, OPTIONS, "option") or check.type("prune", given.prune, "boolean"))
     if problem then
         return problem
     elseif type(current) ~= "table" then
         return ("kataven.plan takes the account's keys as its second argument, what widgetKeys.list gives, got %s")
             :format(check.describe(current))
     end
+    problem = check.hidden("the list of the account's keys", current)
+    if problem then
+        return problem
+    end
     local count = 0
-    for _ in pairs(current) do
+    for _ in next, current do
         count = count + 1
     end
     for index = 1, count do
-        local row = current[index]
-        if type(row) ~= "table" or type(row.id) ~= "string" then
-            return ("key %d of the account must be a table with an id, as widgetKeys.list gives it, got %s"):format(
-                index, type(row) == "table" and "one whose id is " .. check.describe(row.id) or check.describe(row))
+        problem = rowProblem(index, rawget(current, index))
+        if problem then
+            return problem
         end
     end
     local problems = wanted.problems(list, wanted.LUA)
@@ -116,16 +133,12 @@ local function ambiguous(list, names)
 end
 
 local function copy(list)
-    local new = {}
-    for index = 1, #list do
-        new[index] = list[index]
-    end
-    return core.array(new)
+    return core.array(check.copy(list))
 end
 
 local function setOf(list)
     local set = {}
-    for _, member in ipairs(list) do
+    for _, member in next, list do
         set[member] = true
     end
     return set
@@ -236,7 +249,7 @@ end
 
 -- Whether this is what a call gives beside its value.
 local function isMeta(value)
-    return type(value) == "table" and value.attempts ~= nil and value.elapsed ~= nil
+    return type(value) == "table" and rawget(value, "attempts") ~= nil and rawget(value, "elapsed") ~= nil
 end
 
 --- Compares. Gives a plan; or nil and a PlanError; or nil and a text about misuse.
@@ -256,6 +269,7 @@ function plan.of(list, current, given)
     if problem then
         return nil, problem
     end
+    list, current = check.copy(list), check.copy(current)
     local names = byName(current)
     local err = ambiguous(list, names)
     if err then

@@ -165,7 +165,8 @@ function queue.new(client, given)
     if type(given) ~= "table" then
         return nil, ("the options of client:queue must be a table, got %s"):format(check.describe(given))
     end
-    local problem = check.unknown(given, OPTIONS, "option") or check.number("max", given.max, 1, true)
+    local problem = check.hidden("the table of options for client:queue", given)
+        or check.unknown(given, OPTIONS, "option") or check.number("max", given.max, 1, true)
     if not problem and given.max and given.max % 1 ~= 0 then
         problem = ("max must be a whole number, got %s"):format(check.describe(given.max))
     elseif not problem and given.done ~= nil and not check.callable(given.done) then

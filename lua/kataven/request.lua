@@ -26,21 +26,20 @@ local function queryValue(value)
     end
 end
 
--- The values of one name as an array; nil where a table is none.
+-- The values of one name as an array of our own; nil where a table is none.
 local function valuesOf(given)
     if type(given) ~= "table" then
         return { given }
     end
-    local count = 0
-    for _ in pairs(given) do
+    local values, count = {}, 0
+    for _ in next, given do
         count = count + 1
-    end
-    for index = 1, count do
-        if given[index] == nil then
+        values[count] = rawget(given, count)
+        if values[count] == nil then
             return nil
         end
     end
-    return given
+    return values
 end
 
 -- A query, sorted by name, as text without its question mark; or a problem.
@@ -48,8 +47,12 @@ local function queryText(query)
     if type(query) ~= "table" then
         return nil, ("query must be a table of names and values, got %s"):format(check.describe(query))
     end
+    local problem = check.hidden("query", query)
+    if problem then
+        return nil, problem
+    end
     local names, parts = {}, {}
-    for name in pairs(query) do
+    for name in next, query do
         if type(name) ~= "string" then
             return nil, ("query must have names as keys, got %s"):format(check.describe(name))
         end
@@ -57,7 +60,12 @@ local function queryText(query)
     end
     table.sort(names)
     for _, name in ipairs(names) do
-        for _, value in ipairs(valuesOf(query[name]) or { query[name] }) do
+        local given = rawget(query, name)
+        problem = check.hidden(("query[%s]"):format(check.name(name)), given)
+        if problem then
+            return nil, problem
+        end
+        for _, value in ipairs(valuesOf(given) or { given }) do
             local text = queryValue(value)
             if not text then
                 return nil, ("query[%s] must be a string, a number, a boolean or an array of them, got %s"):format(
@@ -100,7 +108,7 @@ function request.read(given)
     if type(given) ~= "table" then
         return nil, ("client:request takes a table { path = ... }, got %s"):format(check.describe(given))
     end
-    local problem = options.callProblem(given, KNOWN)
+    local problem = check.hidden("the table of client:request", given) or options.callProblem(given, KNOWN)
     if problem then
         return nil, problem
     end

@@ -50,15 +50,19 @@ local function allowlist(list)
         local hint = type(list) == "string" and ': write a table, { "..." }' or ""
         return nil, ("domain_allowlist must be an array of strings, got %s%s"):format(check.describe(list), hint)
     end
+    local problem = check.hidden("domain_allowlist", list)
+    if problem then
+        return nil, problem
+    end
     local copy, count = {}, 0
-    for key in pairs(list) do
+    for key in next, list do
         count = count + 1
         if type(key) ~= "number" or key % 1 ~= 0 or key < 1 then
             return nil, ("domain_allowlist must be an array of strings, got the key %s"):format(check.describe(key))
         end
     end
     for index = 1, count do
-        local entry = list[index]
+        local entry = rawget(list, index)
         if entry == nil then
             return nil, ("domain_allowlist must be an array of strings, but entry %d is missing"):format(index)
         elseif type(entry) ~= "string" then
@@ -75,9 +79,13 @@ local function body(given, known, method)
         return nil, ("widgetKeys.%s takes a table of fields (%s), got %s"):format(
             method, table.concat(known, ", "), check.describe(given))
     end
-    local problem = check.unknown(given, known, "field")
+    local problem = check.hidden("the table of a key's fields", given)
     if problem then
-        for key in pairs(given) do
+        return nil, problem
+    end
+    problem = check.unknown(given, known, "field")
+    if problem then
+        for key in next, given do
             if CALL_OPTIONS[key] then
                 problem = ("unknown field %q: the options of a call go into a table of their own, the last argument")
                     :format(key)

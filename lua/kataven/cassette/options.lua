@@ -54,13 +54,18 @@ local function headerNames(given)
     if type(given) ~= "table" then
         return nil, "matchHeaders must be a list of header names, got " .. check.describe(given)
     end
-    for _ in pairs(given) do
+    local hidden = check.hidden("matchHeaders", given)
+    if hidden then
+        return nil, hidden
+    end
+    for _ in next, given do
         count = count + 1
     end
-    if count ~= #given then
-        return nil, 'matchHeaders must be a list of header names, such as { "X-Trace" }, and nothing else'
-    end
-    for i, name in ipairs(given) do
+    for i = 1, count do
+        local name = rawget(given, i)
+        if name == nil then
+            return nil, 'matchHeaders must be a list of header names, such as { "X-Trace" }, and nothing else'
+        end
         if type(name) ~= "string" or not name:find("^[^%s:%c]+$") then
             return nil, ("matchHeaders[%d] must be a header's name, got %s"):format(i, check.describe(name))
         end
@@ -84,7 +89,8 @@ return function(options)
         return nil, "options must be a table, got " .. check.describe(options)
     end
 
-    local problem = check.unknown(options, OPTIONS, "option")
+    local problem = check.hidden("the table of options", options)
+        or check.unknown(options, OPTIONS, "option")
         or check.type("allowRepeats", options.allowRepeats, "boolean")
     if problem then
         return nil, problem

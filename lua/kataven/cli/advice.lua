@@ -15,7 +15,8 @@ local WORDS = {
 -- After a lost answer, by command. apply has a way of its own.
 local AFTER = {
     create = "it may exist all the same, and its text, shown only once, is lost: look for its name with kataven "
-        .. "widget-keys list, revoke it if it is there, and create it again",
+        .. "widget-keys list, revoke by its id the one that was made just now, if there is one (another of that name "
+        .. "may be in use), and create it again",
     update = "it may be done all the same; the same command may be given again",
     revoke = "it may be done all the same; the same command may be given again",
     delete = "it may be done all the same; look with kataven widget-keys list, or give the same command again",

@@ -28,7 +28,7 @@ wanted.LUA = {
     object = "a table",
     null = "kataven.null",
     isList = function(value)
-        return next(value) == nil or value[1] ~= nil or core.isArray(value)
+        return next(value) == nil or rawget(value, 1) ~= nil or core.isArray(value)
     end,
     isObject = function()
         return true
@@ -38,7 +38,7 @@ wanted.LUA = {
 -- The keys of a table in an order that does not change: numbers, then texts.
 local function keysOf(value)
     local keys = {}
-    for key in pairs(value) do
+    for key in next, value do
         keys[#keys + 1] = key
     end
     table.sort(keys, function(a, b)
@@ -68,6 +68,11 @@ local function allowlist(list, words, say)
             .. "leave the field out to leave the key's list alone)", words.describe(list))
         return
     end
+    local hidden = check.hidden("domain_allowlist", list)
+    if hidden then
+        say("%s", hidden)
+        return
+    end
     local count = 0
     for _, key in ipairs(keysOf(list)) do
         count = count + 1
@@ -77,8 +82,9 @@ local function allowlist(list, words, say)
         end
     end
     for index = 1, count do
-        if type(list[index]) ~= "string" then
-            say("domain_allowlist[%d] must be a string, got %s", index, words.describe(list[index]))
+        local origin = rawget(list, index)
+        if type(origin) ~= "string" then
+            say("domain_allowlist[%d] must be a string, got %s", index, words.describe(origin))
         end
     end
 end
@@ -100,6 +106,11 @@ local function entryProblems(entry, words, say)
         say("must be %s with a name, got %s", words.object, words.describe(entry))
         return
     end
+    local hidden = check.hidden("it", entry)
+    if hidden then
+        say("%s", hidden)
+        return
+    end
     nameOf(entry, words, say)
     if entry.domain_allowlist ~= nil then
         allowlist(entry.domain_allowlist, words, say)
@@ -117,7 +128,8 @@ end
 local function duplicates(list, count, problems)
     local places, order = {}, {}
     for index = 1, count do
-        local name = type(list[index]) == "table" and list[index].name
+        local entry = rawget(list, index)
+        local name = type(entry) == "table" and entry.name
         if type(name) == "string" then
             if not places[name] then
                 places[name] = {}
@@ -143,6 +155,10 @@ function wanted.problems(list, words)
     if type(list) ~= "table" or not words.isList(list) then
         return { ("the wanted keys must be an array, got %s"):format(words.describe(list)) }
     end
+    local hidden = check.hidden("the array of wanted keys", list)
+    if hidden then
+        return { hidden }
+    end
     local problems, count = {}, 0
     for _, key in ipairs(keysOf(list)) do
         count = count + 1
@@ -151,7 +167,7 @@ function wanted.problems(list, words)
         end
     end
     for index = 1, count do
-        local entry = list[index]
+        local entry = rawget(list, index)
         local name = type(entry) == "table" and entry.name
         local place = ("entry %d%s: "):format(index, type(name) == "string" and " (" .. check.name(name) .. ")" or "")
         entryProblems(entry, words, function(text, ...)

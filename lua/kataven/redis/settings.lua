@@ -50,6 +50,7 @@ end
 local function problemOf(o)
     local problem = check.number("lease", o.lease, 0) or check.number("grace", o.grace, 0, true)
         or check.number("report", o.report, 0) or check.type("client", o.client, "table")
+        or check.hidden("client", o.client)
     for _, name in ipairs(WHOLE) do
         problem = problem or check.number(name, o[name], 1, true)
             or o[name] % 1 ~= 0 and ("%s must be a whole number, got %s"):format(name, check.describe(o[name])) or nil
@@ -86,7 +87,8 @@ function settings.read(given)
         return nil, ("a worker takes a table of options, got %s"):format(check.kind(given))
     end
     given = given or {}
-    local problem = check.unknown(given, settings.KNOWN, "option")
+    local problem = check.hidden("the table of a worker's options", given)
+        or check.unknown(given, settings.KNOWN, "option")
     if problem then
         return nil, problem
     end

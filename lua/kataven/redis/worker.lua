@@ -1,6 +1,7 @@
 --- The worker: takes requests from the stream, carries them out, and leaves the
 --- replies. One process, one client, two connections to Redis.
 
+local check = require "kataven.check"
 local client = require "kataven.client"
 local connection = require "kataven.redis.connection"
 local core = require "kataven.core"
@@ -264,12 +265,9 @@ end
 
 -- The client, whose calls wait in the loop.
 local function newClient(self)
-    local given, cassette = {}, os.getenv "KATAVEN_CASSETTE"
+    local given, cassette = check.copy(self.options.client or {}), os.getenv "KATAVEN_CASSETTE"
     if cassette and cassette ~= "" then
         return nil, "KATAVEN_CASSETTE is set, and a worker plays no cassette: what it does is meant to last"
-    end
-    for name, value in pairs(self.options.client or {}) do
-        given[name] = value
     end
     given.transport = self.tap
     given.maxConcurrent = self.options.concurrency
