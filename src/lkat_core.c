@@ -86,6 +86,7 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     lkat_open_encode(L);
     lkat_open_policy(L);
     lkat_open_url(L);
+    lkat_open_redact(L);
     lkat_open_file(L);
     lkat_open_append(L);
     lkat_open_engine(L);

@@ -5,19 +5,24 @@
 --- it in. *Keys* are whatever looks like a Kataven key (`sk_live_…`,
 --- `pk_live_…`), whoever owns it. What is found becomes `[redacted]`, and a text
 --- that went through once comes through again unchanged.
+---
+--- The core searches, since these texts are a server's, and may be large: the
+--- time grows with a text's length, whatever is in it.
 
+local base64 = require "kataven.base64"
 local core = require "kataven.core"
-local forms = require "kataven.redact.forms"
 
 local redact = {}
 
 --- What stands where a secret was.
-redact.MASK = forms.MASK
+redact.MASK = "[redacted]"
 
---- A text without its percent-encoding.
-redact.withoutPercent = forms.withoutPercent
+--- A text without its percent and JSON escapes, each undone once.
+---@type fun(text: string): string
+redact.unescape = core.unescape
 
-local PERCENT, BACKSLASH = ("%"):byte(), ("\\"):byte()
+-- Shorter runs of Base64 turn up in innocent text by accident.
+local SHORTEST_BASE64 = 8
 
 -- Headers that hold a secret, or say whose account it is, whatever they hold.
 local SENSITIVE = {
@@ -28,162 +33,107 @@ local SENSITIVE = {
     ["set-cookie"] = true,
 }
 
+-- The part of a token's Base64 that stays the same whatever stands around the
+-- token, when `before` bytes (0, 1 or 2) of its first group are not its own.
+local function stableBase64(token, before)
+    local text = base64.encode(("\0"):rep(before) .. token)
+    local first = before == 0 and 1 or before + 2
+
+    return text:sub(first, math.floor((before + #token) * 8 / 6))
+end
+
+-- A token with escape signs of its own, as it reads once they were undone too; not
+-- where that leaves so little that it might be anything.
+local function withoutEscapes(token)
+    local bare, before = token, nil
+    while bare ~= before do
+        bare, before = redact.unescape(bare), bare
+    end
+    return #bare * 2 >= #token and bare or token
+end
+
+--- The forms of a token to look for. In lower case it stands where a server made
+--- a header's name of it.
+---@param token string
+---@return string[]
+function redact.forms(token)
+    local list = { token, token:lower(), withoutEscapes(token) }
+
+    for before = 0, 2 do
+        local standard = stableBase64(token, before)
+        if #standard >= SHORTEST_BASE64 then
+            list[#list + 1] = standard
+            list[#list + 1] = standard:gsub("%+", "-"):gsub("/", "_")
+        end
+    end
+    return list
+end
+
+-- A function that hides some forms, and keys too where asked. Made when it is
+-- first needed: most clients never do.
+local function hider(tokens, keys)
+    local made
+
+    return function(text)
+        if not made then
+            local list = {}
+            for _, token in ipairs(tokens) do
+                for _, form in ipairs(redact.forms(token)) do
+                    list[#list + 1] = form
+                end
+            end
+            made = core.redactor(list, keys)
+        end
+        return made:text(text)
+    end
+end
+
 --- Hides one secret. It keeps the secret in a closure, so that no dump of the
 --- object shows it.
 ---@class kataven.Redactor
 ---@field text fun(self: kataven.Redactor, text: string): string the text without the secret
 
---- A redactor for one token: plain, in lower case, percent-encoded, with JSON escapes, and
---- Base64 at each alignment in both alphabets (from about seven bytes on).
---- Without a token (nil or "") it changes nothing.
+--- A redactor for one token: plain, in lower case, and Base64 at each alignment in
+--- both alphabets (from about seven bytes on), each also with percent or JSON
+--- escapes. Without a token (nil or "") it changes nothing.
 ---@param token string|nil
 ---@return kataven.Redactor
 function redact.secrets(token)
     if token ~= nil and type(token) ~= "string" then
         error("redact.secrets: token must be a string, got a " .. type(token), 2)
     end
-
-    local list = (token == nil or token == "") and {} or nil
-    local redactor = {}
-
-    function redactor.text(_, text)
-        list = list or forms.of(token)
-        local escaped = text:find("[%%\\]") ~= nil
-        local replace = escaped and forms.replaceEscaped or forms.replacePlain
-
-        if escaped and not forms.mayHold(text, list) then
-            return text
-        end
-        for i = 1, #list do
-            text = replace(text, list[i])
-        end
-        return text
-    end
-
-    return redactor
+    local hide = hider({ token }, false)
+    return {
+        text = function(_, text)
+            return hide(text)
+        end,
+    }
 end
 
--- What a Kataven key in Base64 is known by. The Base64 of such a key, having no
--- byte above "z", is of letters and digits only.
-local ENCODED_KEYS = {}
-for before = 0, 2 do
-    ENCODED_KEYS[#ENCODED_KEYS + 1] = forms.stableBase64("k_live_", before)
-end
+--- Hides the rest of everything that looks like a Kataven key, to its very end, and
+--- the whole of what looks like one in Base64.
+---@type fun(text: string): string
+redact.keys = hider({}, true)
 
--- The byte behind a percent escape at `at`, be it encoded again (%2D, %252D), and
--- the position behind it. Nil where there is none.
-local function percentByte(text, at)
-    local from = at + 1
-    while text:find("^25%x%x", from) do
-        from = from + 2
-    end
-    local code, stop = text:match("^(%x%x)()", from)
-    if text:byte(at) == PERCENT and code then
-        return string.char(tonumber(code, 16)), stop
-    end
-end
-
--- The position behind one backslash, as it stands or percent-encoded.
-local function behindBackslash(text, at)
-    if text:byte(at) == BACKSLASH then
-        return at + 1
-    end
-    local byte, stop = percentByte(text, at)
-    return byte == "\\" and stop or nil
-end
-
--- The position behind what belongs to a key at `at`: characters as they stand, or
--- one behind an escape (%2D, %252D, \u002d, %5Cu002d). Nil where there is none.
-local function keyCharacters(text, at)
-    local stop = text:match("^[A-Za-z0-9_-]+()", at)
-    if stop then
-        return stop
-    end
-    local byte
-    byte, stop = percentByte(text, at)
-    if byte ~= "\\" and byte then
-        return byte:find("[A-Za-z0-9_-]") and stop or nil
-    end
-    local behind = behindBackslash(text, at)
-    while behind do
-        at, behind = behind, behindBackslash(text, behind)
-        local code
-        code, stop = text:match("^u00(%x%x)()", at)
-        if code then
-            return string.char(tonumber(code, 16)):find("[A-Za-z0-9_-]") and stop or nil
-        end
-    end
-end
-
--- Hides what follows sk_live_ and pk_live_, to the key's very end: half of a key
--- that was left behind an escape would be found by nothing afterwards.
-local function hidePlainKeys(text)
-    return forms.replaceAll(text, function(from)
-        local _, stop = text:find("[sp]k_live_", from)
-        return stop and stop + 1
-    end, function(at)
-        local stop, further = nil, keyCharacters(text, at)
-        while further do
-            stop, further = further, keyCharacters(text, further)
-        end
-        return stop
-    end)
-end
-
--- Hides the whole run of letters and digits in which `form` stands.
-local function hideEncodedKeys(text, form)
-    return forms.replaceAll(text, function(from)
-        local start = text:find(form, from, true)
-        while start and start > from and text:find("^%w", start - 1) do
-            start = start - 1
-        end
-        return start
-    end, function(at)
-        local stop = text:match("^%w*=*()", at)
-        stop = text:match("^%%3[Dd]()", stop) or stop
-        return text:match("^%%3[Dd]()", stop) or stop
-    end)
-end
-
---- Hides the rest of everything that looks like a Kataven key, and the whole of
---- what looks like one in Base64.
----@param text string
----@return string
-function redact.keys(text)
-    if text:find("k_live_", 1, true) then
-        text = hidePlainKeys(text)
-    end
-    for i = 1, #ENCODED_KEYS do
-        if text:find(ENCODED_KEYS[i], 1, true) then
-            text = hideEncodedKeys(text, ENCODED_KEYS[i])
-        end
-    end
-    return text
-end
-
---- A text without its percent and JSON escapes, each undone once.
----@param text string
----@return string
-function redact.unescape(text)
-    return forms.withoutPercent(forms.withoutJson(text))
-end
-
---- Hides both kinds at once. A token that looks like a Kataven key comes out as
---- one, so that a text reads the same whichever token its reader knows of.
----@param token string|nil
+--- Hides both kinds: the whole of each token, and keys.
+---@param tokens string[]
 ---@return fun(text: string): string
-function redact.everything(token)
-    local redactor = redact.secrets(token)
+function redact.whole(tokens)
+    return tokens[1] and hider(tokens, true) or redact.keys
+end
 
-    if token and token:find("^[sp]k_live_[A-Za-z0-9_-]+$") then
-        return function(text)
-            return redactor:text(redact.keys(text))
+--- The same, but a token that looks like a Kataven key comes out as one, so that a
+--- text reads the same whichever token its reader knows of.
+---@param tokens string|string[]|nil
+---@return fun(text: string): string
+function redact.everything(tokens)
+    local others = {}
+    for _, token in ipairs(type(tokens) == "table" and tokens or { tokens }) do
+        if not token:find("^[sp]k_live_[A-Za-z0-9_-]+$") then
+            others[#others + 1] = token
         end
     end
-    -- Any other token goes first: it may hold a key and more, which must go too.
-    return function(text)
-        return redact.keys(redactor:text(text))
-    end
+    return redact.whole(others)
 end
 
 --- A header's value as it may be shown or kept: nothing of a sensitive one.

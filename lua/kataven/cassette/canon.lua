@@ -42,29 +42,12 @@ function canon.percent(text)
     return (text:gsub("%%(%x%x)", normalByte):gsub("%%5Bredacted%%5D", redact.MASK))
 end
 
--- A part of a path or query that was encoded twice, by percent signs or as JSON
--- before them, without its secrets; nil where it has none.
-local function hideInner(part, scrub)
-    local inner = (part:find("%25", 1, true) or part:find("%5C", 1, true)) and redact.withoutPercent(part)
-    local hidden = inner and scrub(inner)
-
-    if hidden ~= inner then
-        return (core.escape(hidden):gsub("%%5Bredacted%%5D", redact.MASK))
-    end
-end
-
 --- A path or query in normal form, its secrets hidden.
 ---@param text string
 ---@param scrub kataven.cassette.Scrub
 ---@return string
 function canon.hide(text, scrub)
-    text = scrub(canon.percent(text))
-    if text:find("%25", 1, true) or text:find("%5C", 1, true) then
-        text = text:gsub("[^/&=]+", function(part)
-            return hideInner(part, scrub)
-        end)
-    end
-    return text
+    return scrub(canon.percent(text))
 end
 
 --- The pairs of a query in bytewise order, `&` between them.

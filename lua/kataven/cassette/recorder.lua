@@ -11,7 +11,6 @@ local file = require "kataven.cassette.file"
 local json = require "kataven.cassette.json"
 local lasting = require "kataven.cassette.lasting"
 local record = require "kataven.cassette.record"
-local redact = require "kataven.redact"
 local secretsOf = require "kataven.cassette.secrets"
 
 local recorder = {}
@@ -56,8 +55,6 @@ local function entryOf(interaction)
         parts[#parts + 1] = part
         parts[#parts + 1] = #part % 4 == 0 and base64.decode(part) or nil
     end)
-    -- What was encoded twice is looked through as well.
-    parts[#parts + 1] = redact.withoutPercent(table.concat(parts, "\n"))
     return {
         text = "    " .. text:gsub("\n$", ""):gsub("\n", "\n    "),
         probe = table.concat(parts, "\n"),

@@ -2,14 +2,19 @@
 --- that went either way. What is to be saved is cleaned of them, and then looked
 --- through once more. They live in closures only, so that no dump shows them.
 
+local core = require "kataven.core"
 local redact = require "kataven.redact"
 
 local secrets = {}
 
 local KEY = "[sp]k_live_[A-Za-z0-9_-]+"
 
--- Enough characters of Base64, or of a token that is no key, to hold a secret.
-local LONG_RUN = ("[%w+/_.-]"):rep(7)
+-- How many keys are known one by one. A server may send any number; beyond these,
+-- all that looks like a key counts as a known one.
+local MOST_KEYS = 1000
+
+-- How many times over a key may be escaped that is learned.
+local MOST_ESCAPED = 3
 
 ---@class kataven.cassette.Secrets
 ---@field learnToken fun(token: string|nil)
@@ -36,19 +41,30 @@ secrets.eachString = eachString
 
 ---@return kataven.cassette.Secrets
 function secrets.new()
-    local self, known, list, tokens = {}, {}, {}, {}
+    local self, known, list, keys = {}, {}, {}, 0
+    local tokens, isToken = {}, {}
+    local hideRequest, hideAnswer = redact.keys, redact.keys
+    local finder = {} -- of the latest search
 
     local function learn(secret, what)
-        if secret and secret:find("%S") and not known[secret] then
-            known[secret] = true
-            list[#list + 1] = { what = what, redactor = redact.secrets(secret) }
-            return true
+        if known[secret] then
+            return false
         end
+        known[secret] = true
+        list[#list + 1] = { what = what, forms = redact.forms(secret) }
+        return true
     end
 
     local function learnKeys(text)
         for key in text:gmatch(KEY) do
-            learn(key, key:find("^s") and "a secret key (sk_live_…)" or "a widget key (pk_live_…)")
+            if keys > MOST_KEYS then
+                return
+            elseif keys == MOST_KEYS then
+                keys = keys + 1
+                list[#list + 1] = { what = "a key (sk_live_… or pk_live_…)", forms = {}, isAny = true }
+            elseif learn(key, key:find("^s") and "a secret key (sk_live_…)" or "a widget key (pk_live_…)") then
+                keys = keys + 1
+            end
         end
     end
 
@@ -56,16 +72,20 @@ function secrets.new()
     -- themselves have been encoded.
     local function learnText(text)
         learnKeys(text)
-        if text:find("[%%\\]") then
-            local once = redact.unescape(text)
-            learnKeys(once)
-            learnKeys(redact.unescape(once))
+        for _ = 1, MOST_ESCAPED do
+            if not text:find("[%%\\]") then
+                return
+            end
+            text = redact.unescape(text)
+            learnKeys(text)
         end
     end
 
     function self.learnToken(token)
-        if learn(token, "the token of a client") then
-            tokens[#tokens + 1] = { redactor = redact.secrets(token), scrub = redact.everything(token) }
+        if token and token:find("%S") and not isToken[token] then
+            learn(token, "the token of a client")
+            tokens[#tokens + 1], isToken[token] = token, true
+            hideRequest, hideAnswer = redact.everything(tokens), redact.whole(tokens)
         end
     end
 
@@ -89,44 +109,43 @@ function secrets.new()
         learnText(request.body or "")
     end
 
-    -- The keys that are left after `redact.keys` are in some other form: behind
-    -- escapes, or in Base64. Most texts can hold neither.
-    local function hideRest(text)
-        if not text:find("[%%\\]") and not text:find(LONG_RUN) then
-            return text
-        end
-        for i = 1, #list do
-            text = list[i].redactor:text(text)
-        end
-        return text
-    end
-
     function self.request(text)
-        for i = 1, #tokens do
-            text = tokens[i].scrub(text)
-        end
-        return hideRest(redact.keys(text))
+        return hideRequest(text)
     end
 
     function self.answer(text)
-        for i = 1, #tokens do
-            text = tokens[i].redactor:text(text)
-        end
-        return hideRest(redact.keys(text))
+        return hideAnswer(text)
     end
 
     function self.count()
         return #list
     end
 
+    -- What finds the secrets from `first` on, all at once.
+    local function finderFrom(first)
+        if finder.first ~= first or finder.last ~= #list then
+            local forms, owners, any = {}, {}, nil
+            for i = first, #list do
+                for _, form in ipairs(list[i].forms) do
+                    forms[#forms + 1], owners[#owners + 1] = form, i
+                end
+                any = list[i].isAny and i or any
+            end
+            owners[-1] = any
+            finder = { first = first, last = #list, owners = owners, redactor = core.redactor(forms, any ~= nil) }
+        end
+        return finder
+    end
+
     function self.find(text, first)
+        if first > #list then
+            return nil
+        end
+        local from = finderFrom(first)
         -- Base64 may have been broken into lines.
         local joined = text:gsub("\\[rnt]", ""):gsub("%s+", "")
-        for i = first, #list do
-            if list[i].redactor:text(text) ~= text or list[i].redactor:text(joined) ~= joined then
-                return list[i].what
-            end
-        end
+        local found = from.redactor:find(text) or from.redactor:find(joined)
+        return found and list[from.owners[found]].what
     end
 
     return self

@@ -1,0 +1,562 @@
+#include "kat_redact.h"
+
+#include <string.h>
+
+enum {
+    PREFIX = 8,  /* of a key: sk_live_ */
+    LONGEST = 6, /* escape: \u002d */
+    KEY = 1,     /* a node where a key's prefix ends */
+    KEY64 = 2,   /* a node where what every key in Base64 holds ends */
+    /* What is known of a byte of the text. */
+    COVERED = 1, /* it is part of a secret */
+    JOINED = 2,  /* so is the byte before it, of the same one */
+    FORM = 4     /* the secret is a form */
+};
+
+typedef struct kat_redact_node {
+    uint32_t child, sibling;
+    uint32_t fail;  /* the longest other suffix that is in the trie */
+    uint32_t form;  /* the number of the form that ends here, or 0 */
+    uint32_t whole; /* the node of the longest form that is a suffix, or 0 */
+    uint32_t depth;
+    unsigned char byte;
+    unsigned char flags; /* KEY and KEY64 of this node and its suffixes */
+} node;
+
+/* A byte of a text, as it stands or as an escape means it, and where it is
+ * written. */
+typedef struct unit {
+    size_t from, to;
+    unsigned char byte;
+} unit;
+
+/* Reads the text as it is after so many rounds of undoing escapes. */
+typedef struct reader {
+    uint32_t node;
+    bool in_key, in_run; /* within a key; within a run of letters and digits … */
+    bool run_is_key;     /* … that is one in Base64 */
+    size_t key_from, run_from;
+    size_t from, to; /* the secret that was marked last; empty at first */
+    size_t count;    /* of bytes so far, as an index of `starts` */
+    size_t *starts;  /* where the latest bytes began: a ring, NULL at level 0 */
+    /* What may turn out to be an escape, on its way to the next level. */
+    unit pending[LONGEST];
+    int waiting;
+} reader;
+
+typedef struct scan {
+    kat_redactor *r;
+    size_t len;
+    unsigned char *marks; /* one for each byte of the text; NULL while there is none */
+    size_t *rings;
+    size_t mask; /* the size of a ring, less one */
+    int top;     /* the highest level that differs from the one below it */
+    int found;
+    bool failed;
+    reader levels[KAT_REDACT_LEVELS + 1];
+} scan;
+
+static uint32_t child_of(const kat_redactor *r, uint32_t at, unsigned char byte)
+{
+    uint32_t c;
+
+    if (at == 0)
+        return r->root[byte];
+    for (c = r->nodes[at].child; c != 0; c = r->nodes[c].sibling)
+        if (r->nodes[c].byte == byte)
+            return c;
+    return 0;
+}
+
+/* A larger trie is made anew and the old one wiped: realloc would leave copies
+ * of the forms. */
+static bool grow(kat_redactor *r)
+{
+    uint32_t cap = r->cap ? r->cap * 2 : 64;
+    node *nodes = r->count < UINT32_MAX / 2 ? kat_malloc(cap * sizeof *nodes) : NULL;
+
+    if (!nodes)
+        return false;
+    if (r->nodes) {
+        memcpy(nodes, r->nodes, r->count * sizeof *nodes);
+        kat_wipe(r->nodes, r->cap * sizeof *nodes);
+        kat_free(r->nodes);
+    } else {
+        nodes[0] = (node){0};
+        r->count = 1;
+    }
+    r->nodes = nodes;
+    r->cap = cap;
+    return true;
+}
+
+/* The node for a text, or 0 when memory has run out. */
+static uint32_t insert(kat_redactor *r, const char *text, size_t len)
+{
+    uint32_t at = 0, next;
+    size_t i;
+
+    r->linked = false;
+    for (i = 0; i < len; i++, at = next) {
+        unsigned char byte = (unsigned char)text[i];
+
+        next = child_of(r, at, byte);
+        if (next != 0)
+            continue;
+        if (r->count == r->cap && !grow(r))
+            return 0;
+        next = r->count++;
+        r->nodes[next] = (node){.byte = byte, .depth = (uint32_t)i + 1};
+        if (at == 0) {
+            r->root[byte] = next;
+        } else {
+            r->nodes[next].sibling = r->nodes[at].child;
+            r->nodes[at].child = next;
+        }
+    }
+    if (len > r->depth)
+        r->depth = (uint32_t)len;
+    return at;
+}
+
+bool kat_redactor_add(kat_redactor *r, const char *form, size_t len)
+{
+    uint32_t at;
+
+    r->forms++;
+    if (len == 0)
+        return true;
+    at = len < UINT32_MAX / 2 ? insert(r, form, len) : 0;
+    if (at == 0)
+        return false;
+    if (r->nodes[at].form == 0)
+        r->nodes[at].form = r->forms;
+    return true;
+}
+
+bool kat_redactor_add_keys(kat_redactor *r)
+{
+    static const struct {
+        const char *text;
+        unsigned char flag;
+    } rows[] = {
+        {"sk_live_", KEY},
+        {"pk_live_", KEY},
+        /* The Base64 of k_live_ at each alignment, as far as its neighbours have
+         * no part in it. That of a whole key is of letters and digits only. */
+        {"a19saXZlX", KEY64},
+        {"tfbGl2ZV", KEY64},
+        {"rX2xpdmVf", KEY64},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t at = insert(r, rows[i].text, strlen(rows[i].text));
+
+        if (at == 0)
+            return false;
+        r->nodes[at].flags = rows[i].flag;
+    }
+    r->keys = true;
+    return true;
+}
+
+void kat_redactor_free(kat_redactor *r)
+{
+    if (r->nodes)
+        kat_wipe(r->nodes, r->cap * sizeof *r->nodes);
+    kat_free(r->nodes);
+    kat_wipe(r, sizeof *r);
+}
+
+/* The node after one more byte: the longest end of what was read that a form
+ * begins with. Each byte goes down by one at most, so a text climbs no more
+ * often than it has bytes. */
+static uint32_t step(const kat_redactor *r, uint32_t at, unsigned char byte)
+{
+    uint32_t next;
+
+    while ((next = child_of(r, at, byte)) == 0 && at != 0)
+        at = r->nodes[at].fail;
+    return next;
+}
+
+/* Sets the links of a node whose parent has its own. */
+static void link_node(kat_redactor *r, uint32_t parent, uint32_t at)
+{
+    node *n = &r->nodes[at];
+    const node *other;
+
+    n->fail = parent == 0 ? 0 : step(r, r->nodes[parent].fail, n->byte);
+    other = &r->nodes[n->fail];
+    n->whole = n->form ? at : other->whole;
+    n->flags |= other->flags;
+}
+
+/* Breadth first, in levels of the trie: `order` has room for all nodes. */
+static bool link_all(kat_redactor *r)
+{
+    uint32_t *order, done, count = 0, c;
+    int byte;
+
+    if (r->linked || r->count == 0)
+        return true;
+    order = kat_malloc(r->count * sizeof *order);
+    if (!order)
+        return false;
+    for (byte = 0; byte < 256; byte++) {
+        if (r->root[byte] != 0) {
+            link_node(r, 0, r->root[byte]);
+            order[count++] = r->root[byte];
+        }
+    }
+    for (done = 0; done < count; done++) {
+        for (c = r->nodes[order[done]].child; c != 0; c = r->nodes[c].sibling) {
+            link_node(r, order[done], c);
+            order[count++] = c;
+        }
+    }
+    kat_free(order);
+    r->linked = true;
+    return true;
+}
+
+static bool is_word(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* Marks the bytes from `from` to `to` as one secret, the first of them with
+ * `first`. */
+static void cover(scan *s, size_t from, size_t to, unsigned char first)
+{
+    size_t i;
+
+    if (from >= to)
+        return;
+    s->marks[from] |= (unsigned char)(COVERED | first);
+    for (i = from + 1; i < to; i++)
+        s->marks[i] |= COVERED | JOINED;
+}
+
+/* Marks a secret. One that overlaps the last of its level adds only what was not
+ * marked then, or a text of overlapping ones would take the square of its time. */
+static void mark(scan *s, reader *l, size_t from, size_t to, int found)
+{
+    unsigned char form = found > 0 ? FORM : 0;
+
+    if (!s->marks) {
+        s->marks = kat_zalloc(s->len);
+        s->failed = !s->marks;
+        if (s->failed)
+            return;
+        s->found = found;
+    }
+    if (from >= l->to) {
+        cover(s, from, to, form);
+        l->from = from;
+        l->to = to;
+        return;
+    }
+    s->marks[l->from] |= form;
+    if (from < l->from) {
+        cover(s, from, l->from, form);
+        s->marks[l->from] |= JOINED;
+        l->from = from;
+    }
+    if (to > l->to) {
+        cover(s, l->to, to, JOINED);
+        l->to = to;
+    }
+}
+
+/* Where the byte so many before the one that ends at `to` begins. */
+static size_t start_of(const scan *s, const reader *l, size_t bytes, size_t to)
+{
+    return l->starts ? l->starts[(l->count - bytes) & s->mask] : to - bytes;
+}
+
+/* A key goes on for as long as it may; one in Base64 is the whole run around what
+ * is known of it, with its padding. */
+static void read_keys(scan *s, reader *l, unit u)
+{
+    unsigned char flags = s->r->nodes[l->node].flags;
+    bool word = is_word(u.byte);
+
+    l->in_key = l->in_key && (word || u.byte == '_' || u.byte == '-');
+    if (l->in_key)
+        mark(s, l, l->key_from, u.to, -1);
+    else if (flags & KEY) {
+        l->in_key = true;
+        l->key_from = start_of(s, l, PREFIX, u.to);
+    }
+    if (word && !l->in_run) {
+        l->run_from = u.from;
+        l->run_is_key = false;
+    }
+    l->in_run = word;
+    if (word && (flags & KEY64))
+        l->run_is_key = true;
+    l->run_is_key = l->run_is_key && (word || u.byte == '=');
+    if (l->run_is_key && !s->failed)
+        mark(s, l, l->run_from, u.to, -1);
+}
+
+static void read_unit(scan *s, reader *l, unit u)
+{
+    const kat_redactor *r = s->r;
+    uint32_t whole;
+
+    if (l->starts)
+        l->starts[l->count & s->mask] = u.from;
+    l->count++;
+    l->node = step(r, l->node, u.byte);
+    whole = r->nodes[l->node].whole;
+    if (whole != 0)
+        mark(s, l, start_of(s, l, r->nodes[whole].depth, u.to), u.to, (int)r->nodes[whole].form);
+    if (r->keys && !s->failed)
+        read_keys(s, l, u);
+}
+
+static int hex(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A number of so many hexadecimal digits; -1 where one of those that are there is
+ * none, -2 where some are not there yet. */
+static int number(const unsigned char *p, int there, int digits)
+{
+    int i, value = 0;
+
+    for (i = 0; i < digits && i < there; i++) {
+        if (hex(p[i]) < 0)
+            return -1;
+        value = value * 16 + hex(p[i]);
+    }
+    return there < digits ? -2 : value;
+}
+
+/* A code point below U+10000 as UTF-8; gives the number of bytes. */
+static int put_utf8(unsigned char out[3], int code)
+{
+    if (code < 0x80) {
+        out[0] = (unsigned char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (unsigned char)(0xC0 | code >> 6);
+        out[1] = (unsigned char)(0x80 | (code & 0x3F));
+        return 2;
+    }
+    out[0] = (unsigned char)(0xE0 | code >> 12);
+    out[1] = (unsigned char)(0x80 | (code >> 6 & 0x3F));
+    out[2] = (unsigned char)(0x80 | (code & 0x3F));
+    return 3;
+}
+
+/* Reads an escape that the bytes begin with, of which only `there` have come so
+ * far. Gives its length, and what it stands for; 0 where it is none; -1 where that
+ * shows with more bytes only. */
+static int escape(const unsigned char *p, int there, unsigned char out[3], int *made)
+{
+    bool unicode = p[0] == '\\' && there > 1 && p[1] == 'u';
+    int skip = unicode ? 2 : 1, code;
+
+    if (p[0] != '%' && p[0] != '\\')
+        return 0;
+    if (p[0] == '\\' && !unicode) {
+        if (there < 2)
+            return -1;
+        out[0] = p[1];
+        *made = 1;
+        return p[1] == '"' || p[1] == '\\' || p[1] == '/' ? 2 : 0;
+    }
+    code = number(p + skip, there - skip, unicode ? 4 : 2);
+    if (code < 0)
+        return code == -2 ? -1 : 0;
+    if (unicode) {
+        *made = put_utf8(out, code);
+        return 6;
+    }
+    out[0] = (unsigned char)code;
+    *made = 1;
+    return 3;
+}
+
+/* Begins the next level, which has been the same as the top until now. */
+static void rise(scan *s)
+{
+    const reader *below = &s->levels[s->top];
+    reader *l = &s->levels[s->top + 1];
+    size_t i, known = s->r->nodes[below->node].depth, at = below->pending[0].from;
+
+    if (!s->rings) {
+        size_t size = 2 * PREFIX;
+
+        while (size < s->r->depth)
+            size *= 2;
+        s->mask = size - 1;
+        s->rings = kat_malloc(KAT_REDACT_LEVELS * size * sizeof *s->rings);
+        s->failed = !s->rings;
+        if (s->failed)
+            return;
+    }
+    *l = *below;
+    l->waiting = 0;
+    l->starts = s->rings + (size_t)s->top * (s->mask + 1);
+    for (i = 1; i <= known; i++)
+        l->starts[(l->count - i) & s->mask] =
+            below->starts ? below->starts[(below->count - i) & s->mask] : at - i;
+    s->top++;
+}
+
+static void push(scan *s, int level, unit u);
+
+/* Sends what is known to be an escape, or none, of what waits at a level: there as
+ * it is, to the next level as it reads. `all`: nothing more will come. */
+static void settle(scan *s, int level, bool all)
+{
+    reader *l = &s->levels[level];
+
+    while (l->waiting > 0 && !s->failed) {
+        unsigned char bytes[LONGEST], out[3] = {0};
+        int i, made = 0, used;
+        unit u = l->pending[0];
+
+        for (i = 0; i < l->waiting; i++)
+            bytes[i] = l->pending[i].byte;
+        used = escape(bytes, l->waiting, out, &made);
+        if (used < 0 && !all)
+            return;
+        if (used > 0 && level == s->top)
+            rise(s);
+        if (s->failed)
+            return;
+        for (i = 0; i < used || i < 1; i++)
+            read_unit(s, l, l->pending[i]);
+        u.to = l->pending[i - 1].to;
+        l->waiting -= i;
+        memmove(l->pending, l->pending + i, (size_t)l->waiting * sizeof *l->pending);
+        if (used > 0) {
+            for (i = 0; i < made; i++) {
+                u.byte = out[i];
+                push(s, level + 1, u);
+            }
+        } else if (level < s->top) {
+            push(s, level + 1, u);
+        }
+    }
+}
+
+/* Takes one byte of the text of a level. */
+static void push(scan *s, int level, unit u)
+{
+    for (; level <= s->top && !s->failed; level++) {
+        reader *l = &s->levels[level];
+
+        if (level < KAT_REDACT_LEVELS && (l->waiting > 0 || u.byte == '%' || u.byte == '\\')) {
+            l->pending[l->waiting++] = u;
+            settle(s, level, false);
+            return;
+        }
+        read_unit(s, l, u);
+    }
+}
+
+static bool is_idle(const reader *l)
+{
+    return l->node == 0 && !l->in_key && !l->in_run && !l->run_is_key && l->waiting == 0;
+}
+
+static void read_text(scan *s, const char *text)
+{
+    size_t i;
+    int level;
+
+    for (i = 0; i < s->len && !s->failed; i++) {
+        push(s, 0, (unit){i, i + 1, (unsigned char)text[i]});
+        /* Two levels that are in the midst of nothing will read on alike. */
+        while (s->top > 0 && is_idle(&s->levels[s->top]) && is_idle(&s->levels[s->top - 1]))
+            s->top--;
+    }
+    for (level = 0; level <= s->top && level < KAT_REDACT_LEVELS; level++)
+        settle(s, level, true);
+}
+
+/* Where the secret that begins at `at` ends. `*form`: a form is in it. */
+static size_t end_of(const scan *s, size_t at, bool *form)
+{
+    *form = false;
+    do
+        *form = *form || (s->marks[at] & FORM);
+    while (++at < s->len && (s->marks[at] & JOINED));
+    return at;
+}
+
+/* A key keeps its prefix, where that is there to be read. */
+static bool shows_prefix(const char *text, size_t len)
+{
+    return len > PREFIX && (text[0] == 's' || text[0] == 'p') &&
+           memcmp(text + 1, "k_live_", PREFIX - 1) == 0;
+}
+
+static bool write_masked(const scan *s, const char *text, kat_buf *out)
+{
+    size_t at = 0, from, end;
+    bool form, done = true;
+
+    while (done && at < s->len) {
+        for (from = at; at < s->len && !s->marks[at]; at++)
+            continue;
+        done = kat_buf_add(out, text + from, at - from);
+        if (!done || at == s->len)
+            break;
+        end = end_of(s, at, &form);
+        if (!form && shows_prefix(text + at, end - at))
+            done = kat_buf_add(out, text + at, PREFIX);
+        done = done && kat_buf_puts(out, KAT_REDACT_MASK);
+        at = end;
+    }
+    return done;
+}
+
+bool kat_redact(kat_redactor *r, const char *text, size_t len, kat_buf *out, int *found)
+{
+    scan s = {.r = r, .len = len};
+    bool done;
+
+    *found = 0;
+    if (r->count == 0 || len == 0)
+        return true;
+    if (!link_all(r))
+        return false;
+    read_text(&s, text);
+    done = !s.failed && (!s.marks || write_masked(&s, text, out));
+    *found = s.found;
+    kat_free(s.rings);
+    kat_free(s.marks);
+    return done;
+}
+
+bool kat_unescape(kat_buf *out, const char *text, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t at = 0;
+
+    if (!kat_buf_reserve(out, len))
+        return false;
+    while (at < len) {
+        unsigned char bytes[3];
+        int made,
+            used = escape(p + at, len - at < LONGEST ? (int)(len - at) : LONGEST, bytes, &made);
+
+        if (used > 0 ? !kat_buf_add(out, bytes, (size_t)made) : !kat_buf_addc(out, text[at]))
+            return false;
+        at += used > 0 ? (size_t)used : 1;
+    }
+    return true;
+}

@@ -1,0 +1,112 @@
+/* Hiding secrets in texts, and the undoing of escapes. */
+#include "kat_redact.h"
+#include "lkat.h"
+
+static const char TYPE[] = "kataven.redactor";
+
+typedef struct redactor {
+    kat_redactor forms;
+    kat_buf out; /* empty between calls, unless one ran out of memory */
+} redactor;
+
+/* __gc and __close: idempotent. A redactor without forms finds nothing. */
+static int redactor_gc(lua_State *L)
+{
+    redactor *r = luaL_checkudata(L, 1, TYPE);
+
+    kat_redactor_free(&r->forms);
+    kat_buf_free(&r->out);
+    return 0;
+}
+
+/* Looks through the text at 2 and fills `out`. May raise. */
+static int look(lua_State *L, redactor *r)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 2, &len);
+    int found;
+
+    r->out.len = 0;
+    if (!kat_redact(&r->forms, text, len, &r->out, &found))
+        return lkat_nomem(L);
+    return found;
+}
+
+/* redactor:text(text) -> the text without its secrets */
+static int redactor_text(lua_State *L)
+{
+    redactor *r = luaL_checkudata(L, 1, TYPE);
+
+    if (look(L, r) == 0)
+        lua_settop(L, 2);
+    else
+        lua_pushlstring(L, r->out.data, r->out.len);
+    kat_buf_free(&r->out);
+    return 1;
+}
+
+/* redactor:find(text) -> the number of the first form that is in the text, -1
+ * for a key, or nil */
+static int redactor_find(lua_State *L)
+{
+    redactor *r = luaL_checkudata(L, 1, TYPE);
+    int found = look(L, r);
+
+    kat_buf_free(&r->out);
+    if (found == 0)
+        return 0;
+    lua_pushinteger(L, found);
+    return 1;
+}
+
+/* redactor(forms, keys) -> userdata; `keys`: hide what looks like a key, too */
+static int redactor_new(lua_State *L)
+{
+    bool keys = lua_toboolean(L, 2);
+    redactor *r;
+    int i, count;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    count = (int)lua_rawlen(L, 1);
+    r = lkat_newuserdata(L, sizeof *r);
+    *r = (redactor){0};
+    luaL_getmetatable(L, TYPE);
+    lua_setmetatable(L, -2);
+    for (i = 1; i <= count; i++) {
+        size_t len;
+        const char *form;
+
+        lua_rawgeti(L, 1, i);
+        form = luaL_checklstring(L, -1, &len);
+        if (!kat_redactor_add(&r->forms, form, len))
+            return lkat_nomem(L);
+        lua_pop(L, 1);
+    }
+    if (keys && !kat_redactor_add_keys(&r->forms))
+        return lkat_nomem(L);
+    return 1;
+}
+
+/* unescape(text) -> the text with its percent and JSON escapes undone once */
+static int unescape(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len);
+    kat_buf *out = lkat_newbox(L);
+
+    if (!kat_unescape(out, text, len))
+        return lkat_nomem(L);
+    lkat_pushbox(L, out);
+    return 1;
+}
+
+void lkat_open_redact(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"text", redactor_text}, {"find", redactor_find}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"redactor", redactor_new}, {"unescape", unescape}, {NULL, NULL}};
+
+    lkat_newtype(L, TYPE, methods, redactor_gc);
+    lkat_setfuncs(L, functions);
+}
