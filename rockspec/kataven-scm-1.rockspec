@@ -70,7 +70,7 @@ build = {
         "src/lkat_url.c",
         "src/lkat_write.c",
       },
-      defines = { "_GNU_SOURCE" },
+      defines = { "_GNU_SOURCE", "_FORTIFY_SOURCE=2" },
       libraries = { "curl", "m", "dl", "pthread" },
       incdirs = { "$(CURL_INCDIR)" },
       libdirs = { "$(CURL_LIBDIR)" },
