@@ -36,6 +36,7 @@ build = {
         "src/kat_cloexec.c",
         "src/kat_curl.c",
         "src/kat_date.c",
+        "src/kat_denial.c",
         "src/kat_engine.c",
         "src/kat_epoll.c",
         "src/kat_fork.c",
