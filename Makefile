@@ -61,18 +61,23 @@ JANSSON_LIBS = $(shell pkg-config --libs jansson)
 # The example hosts link lua-cjson in. Debian has it in lua-cjson-dev.
 CJSON_LIBS ?= $(shell $(CC) -print-file-name=liblua$(LUA_SHARE)-cjson.a)
 SYSTEM_LIBS = $(CURL_LIBS) -lm -ldl -lpthread
-BASE_CFLAGS = -std=c99 -D_GNU_SOURCE -fPIC $(WARNINGS) \
+# FORTIFY checks nothing without the optimiser, and a sanitizer checks more. Whoever sets it, as distributions do, knows best.
+OPTIMISED = $(filter -O -O1 -O2 -O3 -Os -Oz -Og -Ofast,$(lastword $(filter -O%,$(CFLAGS))))
+HARDENING = $(if $(STACK_PROTECTOR),-fstack-protector-strong) \
+	$(if $(OPTIMISED),$(if $(findstring -fsanitize,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))
+STACK_PROTECTOR := $(shell echo 'int main(void) { return 0; }' | $(CC) -Werror -fstack-protector-strong -x c -c -o /dev/null - 2>/dev/null && echo yes)
+BASE_CFLAGS = -std=c99 -D_GNU_SOURCE -fPIC $(HARDENING) $(WARNINGS) \
 	$(if $(filter perform,$(DRIVER)),-DKAT_NO_EPOLL)
 
 # The pin matters: see kat_curl_init. The module is never linked with -llua.
 ifeq ($(shell uname -s),Darwin)
 SO_LDFLAGS = -bundle -undefined dynamic_lookup
 else
-SO_LDFLAGS = -shared -Wl,-z,nodelete -Wl,-z,now
+SO_LDFLAGS = -shared -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,noexecstack
 endif
 
 RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 \
-	LUA_PATH="./lua/?.lua;./lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH:-;}"
+	LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
 .PHONY: all static embed-examples test faults demo hub sanitize gcstress valgrind tsan torture fuzz fuzz-long soak bench check \
@@ -197,7 +202,7 @@ faults:
 # runtime knows nothing of. Left out is what builds the library anew, without the checks: there is nothing to be seen.
 # And nginx would have to be built with the runtime. A child that was forked abandons what it inherited, which to them
 # is a leak.
-SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
 REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spec.lua)
 NGINX = $(wildcard spec/nginx_*spec.lua)
 FORKS = spec/fork_spec.lua
@@ -318,7 +323,7 @@ bench: deps-bench
 bench-tools: $(BENCH_TOOLS)
 
 run-bench:
-	@$(subst LUA_CPATH=",LUA_CPATH="$(BENCH_BUILD)/?.so;,$(RUN_ENV)) \
+	@$(subst LUA_CPATH=",LUA_CPATH="$(CURDIR)/$(BENCH_BUILD)/?.so;,$(RUN_ENV)) \
 		env $(BENCH_UNSET:%=-u %) LUA_BIN=$(LUA_BIN) BENCH_BUILD=$(BENCH_BUILD) BENCH_CORE=$(BENCH_CORE) QUICK=$(QUICK) \
 		$(if $(shell command -v taskset),taskset -c $(BENCH_CORE)) $(LUA_BIN) bench/run.lua $(BENCH)
 
@@ -385,35 +390,42 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/kataven.fish
 REDIS_FUNCTIONS = $(SHARE)/kataven/redis-functions.lua
 RUN_COMMAND = $(RUN_ENV) $(LUA_BIN) bin/kataven
 
+# The umask is whoever's, and files that an earlier one left open to all are there perhaps: modes are named. Folders that
+# are not ours stay as they are, which `install -d` would not leave them.
+OURS = umask 022 &&
+
 install: $(CORE)
-	install -d "$(LIB_DIR)/kataven"
-	install -m 755 $(CORE) "$(LIB_DIR)/kataven/core.so"
-	find lua/kataven -name '*.lua' | while read -r file; do \
-		to="$(LUA_DIR)/$${file#lua/}"; \
-		install -d "$${to%/*}" && install -m 644 "$$file" "$$to" || exit 1; \
+	$(OURS) mkdir -p "$(LIB_DIR)" "$(LUA_DIR)" $(foreach file,COMMAND MAN_PAGE,"$$(dirname "$($(file))")") "$(SHARE)"
+	$(OURS) install -d -m 755 "$(LIB_DIR)/kataven" "$(SHARE)/kataven"
+	$(OURS) install -m 755 $(CORE) "$(LIB_DIR)/kataven/core.so"
+	$(OURS) find lua/kataven -type d | while read -r folder; do \
+		install -d -m 755 "$(LUA_DIR)/$${folder#lua/}" || exit 1; \
 	done
-	install -d "$(SHARE)/man/man1" "$(DESTDIR)$(PREFIX)/bin"
-	sed -e '1s|.*|#!$(LUA_PROGRAM)|' -e 's|@PREFIX@|$(PREFIX)|' bin/kataven >"$(COMMAND)"
-	chmod 755 "$(COMMAND)"
-	install -m 644 docs/man/kataven.1 "$(MAN_PAGE)"
-	install -d "$(SHARE)/kataven"
-	$(RUN_ENV) $(LUA_BIN) -e 'io.write(require("kataven.redis.functions").library())' >"$(REDIS_FUNCTIONS)"
-	@if $(RUN_COMMAND) --version >/dev/null; then \
-		install -d $(foreach file,BASH ZSH FISH,"$$(dirname "$($(file)_COMPLETION)")") && \
+	$(OURS) find lua/kataven -name '*.lua' | while read -r file; do \
+		install -m 644 "$$file" "$(LUA_DIR)/$${file#lua/}" || exit 1; \
+	done
+	$(OURS) sed -e '1s|.*|#!$(LUA_PROGRAM)|' -e 's|@PREFIX@|$(PREFIX)|' bin/kataven >"$(COMMAND)" && chmod 755 "$(COMMAND)"
+	$(OURS) install -m 644 docs/man/kataven.1 "$(MAN_PAGE)"
+	$(OURS) $(RUN_ENV) $(LUA_BIN) -e 'io.write(require("kataven.redis.functions").library())' >"$(REDIS_FUNCTIONS)" && \
+		chmod 644 "$(REDIS_FUNCTIONS)"
+	@$(OURS) if $(RUN_COMMAND) --version >/dev/null; then \
+		mkdir -p $(foreach file,BASH ZSH FISH,"$$(dirname "$($(file)_COMPLETION)")") && \
 		$(RUN_COMMAND) completion bash >"$(BASH_COMPLETION)" && \
 		$(RUN_COMMAND) completion zsh >"$(ZSH_COMPLETION)" && \
-		$(RUN_COMMAND) completion fish >"$(FISH_COMPLETION)"; \
+		$(RUN_COMMAND) completion fish >"$(FISH_COMPLETION)" && \
+		chmod 644 "$(BASH_COMPLETION)" "$(ZSH_COMPLETION)" "$(FISH_COMPLETION)"; \
 	else \
 		echo "Completions for shells are left out; the rest is installed." >&2; \
 	fi
 
 install-static: $(STATIC)
-	install -d "$(STATIC_DIR)/pkgconfig" "$(INCLUDE_DIR)"
-	install -m 644 $(STATIC) "$(STATIC_DIR)/lib$(STATIC_NAME).a"
-	install -m 644 src/kataven.h "$(INCLUDE_DIR)/kataven.h"
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@NAME@|$(STATIC_NAME)|' -e 's|@SYSTEM_LIBS@|$(SYSTEM_LIBS)|' \
+	$(OURS) mkdir -p "$(STATIC_DIR)/pkgconfig" "$(INCLUDE_DIR)"
+	$(OURS) install -m 644 $(STATIC) "$(STATIC_DIR)/lib$(STATIC_NAME).a"
+	$(OURS) install -m 644 src/kataven.h "$(INCLUDE_DIR)/kataven.h"
+	$(OURS) sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@NAME@|$(STATIC_NAME)|' -e 's|@SYSTEM_LIBS@|$(SYSTEM_LIBS)|' \
 		-e "s|@VERSION@|$$($(LUA_BIN) -e 'print(dofile "lua/kataven/version.lua")')|" \
-		src/static/kataven.pc.in >"$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc"
+		src/static/kataven.pc.in >"$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc" && \
+		chmod 644 "$(STATIC_DIR)/pkgconfig/$(STATIC_NAME).pc"
 
 # The header is every Lua's, and goes with the last of the libraries. The command may be another Lua's.
 uninstall:

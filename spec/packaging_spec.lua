@@ -245,6 +245,36 @@ describe("packaging", function()
         assert.equal(6, #others())
     end)
 
+    for _, umask in ipairs { "000", "077", "022" } do
+        it("gives what it installs the modes that everybody may read, whatever the umask: " .. umask, function()
+            local place = (" PREFIX=/opt/place DESTDIR=%s/root"):format(temporary)
+            -- A second time over files that an earlier one left open to all.
+            for round = 1, 2 do
+                local code, output = shell.try("umask " .. umask .. " && make -s LUA=%s DRIVER=%s install install-static"
+                    .. place, build.lua, build.driver)
+                assert.equal(0, code, output)
+                local wrong = run("cd %s/root/opt && find . -type f ! -perm 644 ! -path './place/bin/*' "
+                    .. "! -name core.so -o -type f ! -perm 644 ! -perm 755 -o -type d ! -perm 755", temporary)
+                assert.equal("", wrong)
+                for _, path in ipairs(lines(run("cd %s/root/opt/place && ls bin/* lib/lua/*/kataven/core.so",
+                    temporary))) do
+                    assert.equal("", run("find %s/root/opt/place/" .. path .. " ! -perm 755", temporary))
+                end
+                if round == 1 then
+                    run("chmod -R a+rwX %s/root/opt/place/*/lua/*/kataven", temporary)
+                    run("find %s/root -type f -exec chmod 666 {} +", temporary)
+                end
+            end
+        end)
+    end
+
+    it("leaves folders that were there as they were", function()
+        run("mkdir -p %s/shared/bin %s/shared/share && chmod 2775 %s/shared/bin %s/shared/share", temporary, temporary,
+            temporary, temporary)
+        build.make("install PREFIX=%s/shared", temporary)
+        assert.equal("", run("find %s/shared/bin %s/shared/share -maxdepth 0 ! -perm 2775", temporary, temporary))
+    end)
+
     it("finds the modules of its prefix through a link, where it is not in a staging directory", function()
         build.make("install PREFIX=%s/place", temporary)
         run("ln -s %s/place/bin/kataven %s/link", temporary, temporary)
@@ -272,6 +302,34 @@ describe("packaging", function()
                 assert.truthy(run("readelf -d %s", core()):find "NODELETE")
             end
         end)
+    end)
+
+    -- The compiler's and the linker's own guards, of the Makefile's usual flags.
+    it("is hardened", function()
+        if darwin then
+            pending "readelf is for ELF"
+            return
+        end
+        build.make("BUILD=%s all", temporary .. "/hard")
+        local path = temporary .. "/hard/kataven/core.so"
+        local symbols = run("nm -D --undefined-only %s", path)
+        assert.matches("__stack_chk_fail", symbols)
+        assert.matches("__%l+_chk", (symbols:gsub("__stack_chk_fail", "")))
+        assert.matches("BIND_NOW", run("readelf -dW %s", path))
+        local segments = run("readelf -lW %s", path)
+        assert.matches("GNU_RELRO", segments)
+        assert.matches("GNU_STACK%s+0x%x+ 0x%x+ 0x%x+ 0x%x+ 0x%x+ RW ", segments)
+    end)
+
+    it("compiles without a warning for a debugger, with a distribution's own flags, and with a sanitizer's", function()
+        for index, flags in ipairs { 'CFLAGS="-O0 -g"', 'CFLAGS="-O1 -g -fsanitize=address"', "CFLAGS=-g",
+            'CPPFLAGS="-D_FORTIFY_SOURCE=2"', 'CFLAGS="-O2 -Wp,-D_FORTIFY_SOURCE=2"' } do
+            local code, output = shell.try(("make -s WERROR=-Werror LUA=%s DRIVER=%s BUILD=%%s/%d %s "
+                .. "%%s/%d/obj/kat_base.o %%s/%d/obj/lkat_core.o"):format(build.lua, build.driver, index, flags, index,
+                index), temporary, temporary, temporary)
+            assert.equal(0, code, flags .. ": " .. output)
+            assert.is_nil(output:find("warning", 1, true), output)
+        end
     end)
 
     describe("the static library", function()

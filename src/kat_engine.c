@@ -1,4 +1,5 @@
 /* The engine's outside: making, starting, stepping, waiting, ending. */
+#include <errno.h>
 #include <math.h>
 #include <poll.h>
 #include <stddef.h>
@@ -100,7 +101,7 @@ bool kat_check_fork(kat_engine *engine)
     engine->multi = NULL;
     engine->idle = NULL;
     engine->idle_count = engine->active = engine->unclaimed = 0;
-    engine->stepping = engine->broken = false;
+    engine->stepping = engine->broken = engine->starved = engine->blind = false;
     engine->alarm = HUGE_VAL;
     engine->process = process;
     return true;
@@ -112,8 +113,10 @@ const char *kat_start(kat_engine *engine, kat_op *op, const kat_request *request
     const char *problem;
 
     kat_check_fork(engine);
-    if (!engine->multi && !kat_multi_open(engine))
-        return "libcurl could not be initialised (out of memory or descriptors?)";
+    engine->starved = false;
+    problem = engine->multi ? NULL : kat_multi_open(engine);
+    if (problem)
+        return problem;
     slot = kat_socket_reserve(engine) ? kat_slot_take(engine) : NULL;
     if (!slot)
         return "out of memory";
@@ -145,6 +148,7 @@ static bool drive(kat_engine *engine, long ms)
     if (kat_check_fork(engine) || !engine->multi || engine->stepping)
         return true;
     engine->stepping = true;
+    kat_op_resume_starved(engine);
     kat_sigpipe_hold(&guard, engine->guard_sigpipe);
     whole = kat_drive(engine, ms);
     kat_keep_resolvers(engine);
@@ -173,6 +177,8 @@ void kat_op_step(kat_op *op)
 
 bool kat_poll(kat_engine *engine, double seconds)
 {
+    if (kat_check_fork(engine)) /* before the wake-up is taken: it may be the parent's */
+        return true;
     /* What others have not claimed yet must not keep this wait awake: they
      * cannot run before it ends. */
     kat_driver_ring(engine, false);
@@ -183,6 +189,8 @@ bool kat_poll(kat_engine *engine, double seconds)
 
 static double timeout_at(kat_engine *engine, double now)
 {
+    if (engine->starved)
+        return 0;
     return engine->multi && engine->active > 0 ? kat_driver_timeout(engine, now) : HUGE_VAL;
 }
 
@@ -199,10 +207,26 @@ bool kat_has_fd(void)
 int kat_fd(kat_engine *engine)
 {
     kat_check_fork(engine);
-    if (!kat_driver_open(engine))
+    engine->starved = false;
+    if (!kat_driver_open(engine) || !kat_driver_show(engine)) {
+        /* The host is to go on without, and not to free descriptors at every wait. */
+        engine->starved = !engine->blind && kat_is_shortage(errno);
+        engine->blind = true;
         return -1;
-    engine->driver.shown = true;
+    }
+    engine->blind = false;
     return engine->driver.set;
+}
+
+int kat_watched_fd(kat_engine *engine)
+{
+    kat_check_fork(engine);
+    return engine->driver.shown ? engine->driver.set : -1;
+}
+
+bool kat_starved(const kat_engine *engine)
+{
+    return engine->starved;
 }
 
 void kat_settle(kat_engine *engine)

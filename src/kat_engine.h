@@ -116,8 +116,17 @@ double kat_timeout(kat_engine *engine);
 bool kat_has_fd(void);
 
 /* One descriptor that turns readable whenever the engine wants a step; -1
- * where there is none. It stays the engine's. */
+ * where there is none, or none can be opened. It stays the engine's. */
 int kat_fd(kat_engine *engine);
+
+/* The same where a host has asked for it before, and may watch it; else -1. A
+ * forked child has none. */
+int kat_watched_fd(kat_engine *engine);
+
+/* Whether descriptors ran out, in kat_start, kat_fd or a step, so that the caller
+ * had better free some, and then do that again: a request under way goes on with
+ * the next step, once. Each of them forgets it. */
+bool kat_starved(const kat_engine *engine);
 
 /* To be called before the host waits on kat_fd for `op` (NULL: for a turn or
  * a back-off): brings the descriptor up to date. Gives the longest wait in

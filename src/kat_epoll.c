@@ -46,16 +46,29 @@ bool kat_driver_open(kat_engine *engine)
 {
     kat_driver *driver = &engine->driver;
 
-    if (driver->set >= 0)
+    if (driver->set < 0)
+        driver->set = epoll_create1(EPOLL_CLOEXEC);
+    return driver->set >= 0;
+}
+
+bool kat_driver_show(kat_engine *engine)
+{
+    kat_driver *driver = &engine->driver;
+    int error;
+
+    if (driver->shown)
         return true;
-    driver->set = epoll_create1(EPOLL_CLOEXEC);
     driver->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    driver->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (driver->set < 0 || !watch(driver, driver->bell) || !watch(driver, driver->timer)) {
-        kat_driver_close(engine);
-        return false;
+    if (driver->bell >= 0)
+        driver->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    driver->shown = watch(driver, driver->bell) && watch(driver, driver->timer);
+    if (!driver->shown) {
+        error = errno;
+        shut(&driver->bell);
+        shut(&driver->timer);
+        errno = error;
     }
-    return true;
+    return driver->shown;
 }
 
 void kat_driver_close(kat_engine *engine)

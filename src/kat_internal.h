@@ -17,7 +17,8 @@ KAT_BEGIN_DECLS
 
 enum {
     KAT_IDLE_SLOTS = 32, /* easy handles kept for reuse */
-    KAT_MAX_AGE = 30     /* seconds that an idle connection is trusted */
+    KAT_MAX_AGE = 30,    /* seconds that an idle connection is trusted */
+    KAT_DENIAL_SIZE = 160
 };
 
 struct kat_lines {
@@ -63,6 +64,8 @@ struct kat_slot {
     bool fresh;                 /* it takes a new connection */
     bool head;                  /* the request is a HEAD */
     bool lonely;                /* nobody may use its connection after it */
+    bool starved;               /* descriptors ran out under it, and it was tried again since */
+    int socket_error;           /* errno of the last socket() where that failed; 0 */
     kat_pair resolver;          /* of a lookup that has just begun */
     kat_kind kind;              /* set by a callback that refused to go on */
     const char *refusal;
@@ -72,7 +75,8 @@ struct kat_slot {
 /* Descriptors and timers, as the platform has them (kat_epoll.c and
  * kat_perform.c, of which one is built). */
 typedef struct kat_driver {
-    int set, bell, timer; /* epoll, eventfd, timerfd; -1 while closed */
+    int set;              /* epoll; -1 while closed */
+    int bell, timer;      /* eventfd and timerfd, opened when somebody asks for the set */
     bool shown;           /* somebody may be watching the set */
     bool rung;            /* the doorbell is readable */
     double armed;         /* when the timerfd fires; HUGE_VAL: never */
@@ -99,7 +103,19 @@ struct kat_engine {
     double stepped; /* when the last step ended */
     bool stepping;  /* a step is under way: another within it does nothing */
     bool broken;    /* libcurl failed in the midst of its work: see kat_multi_break */
+    bool starved;   /* see kat_starved */
+    bool blind;     /* the descriptor that a host asked for could not be opened */
+    char problem[KAT_DENIAL_SIZE]; /* why the last request could not start */
 };
+
+/* kat_denial.c: what the system denied. */
+bool kat_is_shortage(int error); /* of descriptors */
+bool kat_is_denial(int error);   /* that, or a system call that is not allowed */
+/* Writes a sentence into `text`, of KAT_DENIAL_SIZE, and gives it. */
+const char *kat_denial(char *text, const char *call, int error);
+/* Tries out what libcurl needs beside a connection's own socket: errno of what failed,
+ * and the system call's name; 0 where nothing does. */
+int kat_denial_probe(const char **call);
 
 #define KAT_TOO_LARGE_TEXT "the answer is larger than maxResponseBytes allows"
 
@@ -125,10 +141,12 @@ bool kat_socket_stale(kat_engine *engine, int port);
 void kat_op_move(kat_op *op, kat_state state);
 void kat_op_link(kat_engine *engine, kat_op *op);
 void kat_op_finish(kat_op *op, CURLcode code);
+/* Goes on with those whose descriptors ran out. */
+void kat_op_resume_starved(kat_engine *engine);
 void kat_op_orphan(kat_op *op);
 
-/* kat_multi.c */
-bool kat_multi_open(kat_engine *engine);
+/* kat_multi.c; opening gives NULL, or why it cannot be. */
+const char *kat_multi_open(kat_engine *engine);
 void kat_multi_close(kat_engine *engine);
 void kat_multi_collect(kat_engine *engine);
 void kat_multi_break(kat_engine *engine);
@@ -152,7 +170,10 @@ void kat_sigpipe_release(kat_sigpipe *guard);
 
 /* kat_epoll.c or kat_perform.c */
 void kat_driver_init(kat_driver *driver);
-bool kat_driver_open(kat_engine *engine);   /* descriptors; may be called twice */
+/* Opens what requests need, and what a host needs that watches: true, or errno says why not.
+ * Each may be called twice. */
+bool kat_driver_open(kat_engine *engine);
+bool kat_driver_show(kat_engine *engine);
 void kat_driver_attach(kat_engine *engine); /* to the multi handle */
 void kat_driver_detach(kat_engine *engine); /* after it has gone */
 /* Closes descriptors; `inherited` by a forked child: the set is the parent's

@@ -45,6 +45,8 @@ static bool handshake_lost(const char *detail)
         "closed abruptly",
         "Connection closed",
         "getpeername() failed",
+        "Error decoding the received TLS packet",
+        "Encountered end of file",
         "getsockname() failed",
     };
     size_t i;

@@ -24,16 +24,18 @@ bool kat_lines_add(kat_lines *lines, const char *name, const char *value)
 {
     kat_buf line = {0};
     struct curl_slist *node = NULL;
+    /* libcurl sends no header whose value is blanks; to HTTP they are an empty one. */
+    bool empty = value && value[strspn(value, " \t")] == '\0';
 
     /* At its full size from the start: a buffer that grows leaves a copy
      * behind, and the value may be the token. "Name:" would take a header
      * away; an empty one is written "Name;". */
     if (kat_buf_reserve(&line, strlen(name) + (value ? strlen(value) : 0) + 3) &&
         kat_buf_puts(&line, name) &&
-        kat_buf_puts(&line, !value   ? ":"
-                            : *value ? ": "
-                                     : ";") &&
-        kat_buf_puts(&line, value ? value : "") && kat_buf_addc(&line, '\0'))
+        kat_buf_puts(&line, !value  ? ":"
+                            : empty ? ";"
+                                    : ": ") &&
+        kat_buf_puts(&line, value && !empty ? value : "") && kat_buf_addc(&line, '\0'))
         node = curl_slist_append(NULL, line.data);
     if (line.data)
         kat_wipe(line.data, line.len);

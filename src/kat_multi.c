@@ -1,4 +1,6 @@
 /* The curl_multi handle: opened at the first request, closed with the engine. */
+#include <errno.h>
+
 #include "kat_internal.h"
 
 static CURLM *multi_init(void)
@@ -12,16 +14,20 @@ static CURLM *multi_init(void)
     return multi;
 }
 
-bool kat_multi_open(kat_engine *engine)
+const char *kat_multi_open(kat_engine *engine)
 {
     CURLM *multi;
     long cached = (long)(engine->max_concurrent < 8 ? 8 : engine->max_concurrent);
 
-    if (!kat_curl_init() || !kat_driver_open(engine))
-        return false;
+    if (!kat_curl_init())
+        return "libcurl could not be initialised: out of memory";
+    if (!kat_driver_open(engine)) {
+        engine->starved = kat_is_shortage(errno);
+        return kat_denial(engine->problem, "epoll_create1", errno);
+    }
     multi = multi_init();
     if (!multi)
-        return false;
+        return "out of memory";
     engine->multi = multi;
     engine->ca = kat_ca_default(engine->ca_file, engine->ca_path);
     /* Before 7.87 libcurl let OpenSSL write to the socket by itself, without
@@ -30,8 +36,11 @@ bool kat_multi_open(kat_engine *engine)
     /* 7.88 swaps answers when it pipelines over mixed connections. */
     curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, cached);
+    /* CURLMOPT_QUICK_EXIT, which older headers lack: from 8.23 on the multi handle has
+     * to be told as well (see kat_slot.c). An older library does not know it. */
+    curl_multi_setopt(multi, (CURLMoption)21, 1L);
     kat_driver_attach(engine);
-    return true;
+    return NULL;
 }
 
 void kat_multi_close(kat_engine *engine)
@@ -75,8 +84,10 @@ void kat_multi_break(kat_engine *engine)
     engine->broken = false;
     for (op = engine->ops; op; op = next) {
         next = op->next;
-        if (op->state == KAT_ACTIVE)
-            kat_op_finish(op, CURLE_OUT_OF_MEMORY);
+        if (op->state != KAT_ACTIVE)
+            continue;
+        op->slot->starved = true; /* there is nothing left to go on with */
+        kat_op_finish(op, CURLE_OUT_OF_MEMORY);
     }
     curl_multi_cleanup(engine->multi);
     engine->multi = NULL;

@@ -134,6 +134,64 @@ static bool try_fresh(kat_op *op)
     return once_more(op);
 }
 
+/* What the system denied, so that an attempt failed before it was sent: the errno, and
+ * the system call; 0 where it was something else. Of what libcurl opens by itself it
+ * says too little (a name that cannot be resolved, a bundle that cannot be read), so
+ * that is tried out. */
+static int denied(const kat_op *op, CURLcode code, const char **call)
+{
+    const kat_slot *slot = op->slot;
+    long error = 0;
+
+    if (slot->prereqs > 0)
+        return 0;
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+        *call = "socket";
+        if (kat_is_denial(slot->socket_error))
+            return slot->socket_error;
+        *call = "connect";
+        curl_easy_getinfo(slot->easy, CURLINFO_OS_ERRNO, &error);
+        return kat_is_denial((int)error) ? (int)error : 0;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_FAILED_INIT:
+        return kat_denial_probe(call);
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_PEER_FAILED_VERIFICATION: /* in a folder of certificates that cannot be opened */
+        error = kat_denial_probe(call);
+        return kat_is_shortage((int)error) ? (int)error : 0;
+    default:
+        return 0;
+    }
+}
+
+/* Descriptors ran out: the attempt is kept, until its caller has freed some. */
+static bool wait_for_descriptors(kat_op *op, int error)
+{
+    kat_slot *slot = op->slot;
+
+    if (!kat_is_shortage(error) || slot->starved)
+        return false;
+    slot->starved = op->engine->starved = true;
+    return true;
+}
+
+void kat_op_resume_starved(kat_engine *engine)
+{
+    kat_op *op, *next;
+
+    if (!engine->starved)
+        return;
+    engine->starved = false;
+    for (op = engine->ops; op; op = next) {
+        next = op->next;
+        if (op->state == KAT_ACTIVE && !op->slot->added && !once_more(op))
+            kat_op_finish(op, CURLE_OPERATION_TIMEDOUT);
+    }
+}
+
 /* libcurl takes header lines of about 100 KB at most, and says so with a code
  * of its own since 8.6 only; before, it is out of memory that it claims. */
 static bool line_too_long(const kat_op *op, CURLcode code)
@@ -166,10 +224,16 @@ static bool unusable_proxy(kat_op *op)
 void kat_op_finish(kat_op *op, CURLcode code)
 {
     kat_slot *slot = op->slot;
+    const char *call = NULL;
     long status = 0;
+    int error;
 
-    curl_multi_remove_handle(op->engine->multi, slot->easy);
+    if (slot->added)
+        curl_multi_remove_handle(op->engine->multi, slot->easy);
     slot->added = false;
+    error = denied(op, code, &call);
+    if (wait_for_descriptors(op, error))
+        return;
     if ((code == CURLE_ABORTED_BY_CALLBACK && try_fresh(op)) || try_bundle(op, code))
         return;
     if (slot->bundle && slot->prereqs > 0)
@@ -178,6 +242,10 @@ void kat_op_finish(kat_op *op, CURLcode code)
     op->sent = slot->prereqs > 0;
     op->kind = slot->kind;
     kat_proxy_hide(slot->error);
+    if (op->kind == KAT_NONE && error != 0) {
+        op->kind = KAT_CONNECT;
+        slot->refusal = kat_denial(slot->error, call, error);
+    }
     if (op->kind == KAT_NONE && !unusable_proxy(op))
         op->kind = kat_kind_from_curl((int)code, op->sent, slot->error);
     /* libcurl takes a connection that closes within the headers for the end

@@ -23,6 +23,12 @@ bool kat_driver_open(kat_engine *engine)
     return true;
 }
 
+bool kat_driver_show(kat_engine *engine)
+{
+    (void)engine;
+    return true;
+}
+
 void kat_driver_close(kat_engine *engine)
 {
     (void)engine;

@@ -349,7 +349,8 @@ const char *kat_slot_setup(kat_engine *engine, kat_slot *slot, const kat_request
 
     slot->prereqs = 0;
     slot->looks = 0;
-    slot->sized = slot->stale = false;
+    slot->sized = slot->stale = slot->starved = false;
+    slot->socket_error = 0;
     kat_slot_fresh(slot, false);
     if (slot->lonely)
         curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 0L);

@@ -4,6 +4,7 @@
  * for the answer to the next request; and a reset is found out when the request
  * is written, too late to know whether it went out. So what is about to be used
  * again is looked at here, at the price of one poll. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -61,6 +62,7 @@ curl_socket_t kat_socket_open(void *user, curlsocktype purpose, struct curl_sock
     if (fd >= 0)
         kat_set_cloexec(fd);
 #endif
+    slot->socket_error = fd < 0 ? errno : 0;
     if (fd < 0)
         return CURL_SOCKET_BAD;
     if (!add(slot->op->engine, fd)) {

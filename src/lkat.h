@@ -25,11 +25,19 @@
 #else
 #define LKAT_INTEGERS 0
 #endif
-/* Whether this Lua tells where one may yield. */
-#if LUA_VERSION_NUM >= 503 || (defined(LUAJIT_VERSION_NUM) && LUAJIT_VERSION_NUM >= 20100)
-#define LKAT_YIELDABLE 1
+/* Whether the running Lua tells where one may yield. LuaJIT 2.1 does and PUC Lua 5.1 does
+ * not, and both load the same file: so there it is looked for as late as that. */
+#if LUA_VERSION_NUM >= 503
+#define LKAT_YIELDABLE true
+#elif LUA_VERSION_NUM == 501 && (defined(__GNUC__) || defined(__clang__))
+#ifndef LUA_JITLIBNAME
+extern int lua_isyieldable(lua_State *L);
+#endif
+#pragma weak lua_isyieldable
+#define LKAT_YIELDABLE (lua_isyieldable != NULL)
 #else
-#define LKAT_YIELDABLE 0
+#define LKAT_YIELDABLE false
+#define lua_isyieldable(L) 0
 #endif
 #if LUA_VERSION_NUM >= 504
 #define lkat_newuserdata(L, size) lua_newuserdatauv(L, size, 0)

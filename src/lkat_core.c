@@ -55,20 +55,15 @@ static int curl_ready(lua_State *L)
 
 /* yieldable() -> whether the caller may yield; absent where this Lua does not
  * tell. The same as coroutine.isyieldable, which LuaJIT loses in OpenResty. */
-#if LKAT_YIELDABLE
 static int yieldable(lua_State *L)
 {
     lua_pushboolean(L, lua_isyieldable(L));
     return 1;
 }
-#endif
 
 LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-#if LKAT_YIELDABLE
-        {"yieldable", yieldable},
-#endif
         {"now", now},
         {"wait", block},
         {"random", random_number},
@@ -81,6 +76,10 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
         return luaL_error(L, "%s", text);
     lua_newtable(L);
     lkat_setfuncs(L, functions);
+    if (LKAT_YIELDABLE) {
+        lua_pushcfunction(L, yieldable);
+        lua_setfield(L, -2, "yieldable");
+    }
     lkat_open_box(L);
     lkat_open_json(L);
     lkat_open_encode(L);

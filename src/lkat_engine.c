@@ -5,6 +5,7 @@
 
 static const char ENGINE[] = "kataven.engine";
 static const char LINES[] = "kataven.lines";
+static const char ON_CLOSE[] = "onClose"; /* a field of the engines' metatable */
 
 /* The userdata stays valid when the engine is closed. */
 typedef struct engine_box {
@@ -30,6 +31,52 @@ kat_lines *lkat_lines(lua_State *L, int index)
     return box->lines;
 }
 
+/* The function that onClose was given, called with a descriptor. */
+static int tell(lua_State *L)
+{
+    const int *fd = lua_touserdata(L, 1);
+
+    luaL_getmetatable(L, ENGINE);
+    lua_getfield(L, -1, ON_CLOSE);
+    if (lua_isnil(L, -1))
+        return 0;
+    lua_pushinteger(L, *fd);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+/* An event loop may keep a descriptor in mind after a wait, and mistake the next one of
+ * that number for it: so it hears of the end before it comes, however it comes. Whatever
+ * goes wrong there, the engine has to be freed. Does not raise. */
+static void tell_host(lua_State *L, kat_engine *engine)
+{
+    int fd = kat_watched_fd(engine);
+
+    if (fd < 0 || !lua_checkstack(L, 4))
+        return;
+#if LUA_VERSION_NUM < 502
+    if (lua_cpcall(L, tell, &fd) != 0)
+        lua_pop(L, 1);
+#else
+    lua_pushcfunction(L, tell);
+    lua_pushlightuserdata(L, &fd);
+    if (lua_pcall(L, 1, 0, 0) != 0)
+        lua_pop(L, 1);
+#endif
+}
+
+/* onClose(function): called with each descriptor that a host was given, before it is
+ * closed; also by the collector, so it must not yield. */
+static int on_close(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    luaL_getmetatable(L, ENGINE);
+    lua_insert(L, 1);
+    lua_setfield(L, 1, ON_CLOSE);
+    return 0;
+}
+
 /* close([linger]), __gc and __close: idempotent. With `linger` the descriptor
  * stays open for those who wait on it, until close() is called again or the
  * userdata is collected. Does not raise. */
@@ -44,6 +91,8 @@ static int engine_close(lua_State *L)
         kat_engine_quit(engine);
     } else {
         box->engine = NULL;
+        if (engine)
+            tell_host(L, engine);
         kat_engine_free(engine);
     }
     return 0;
@@ -77,15 +126,28 @@ static int engine_new(lua_State *L)
     return box->engine ? 1 : lkat_nomem(L);
 }
 
+/* Clients that nobody uses any more, and nobody closed, hold descriptors. May raise,
+ * as a finaliser may. The engine at index 1 again, or NULL if that has closed it. */
+static kat_engine *relieve(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return lkat_engine(L, 1);
+}
+
 /* step(): on behalf of others, who are to hear of it even if the caller ends. */
 static int engine_step(lua_State *L)
 {
     kat_engine *engine = lkat_engine(L, 1);
 
-    if (engine) {
+    if (engine)
         kat_step(engine);
-        kat_settle(engine);
+    if (engine && kat_starved(engine)) {
+        engine = relieve(L);
+        if (engine)
+            kat_step(engine);
     }
+    if (engine)
+        kat_settle(engine);
     return 0;
 }
 
@@ -98,6 +160,11 @@ static int engine_poll(lua_State *L)
 
     if (engine)
         kat_poll(engine, seconds);
+    if (engine && kat_starved(engine)) {
+        engine = relieve(L);
+        if (engine)
+            kat_step(engine);
+    }
     return 0;
 }
 
@@ -121,6 +188,10 @@ static int engine_prepare(lua_State *L)
     double seconds = luaL_checknumber(L, 2);
     int fd = engine ? kat_fd(engine) : -1;
 
+    if (engine && kat_starved(engine)) {
+        engine = relieve(L);
+        fd = engine ? kat_fd(engine) : -1;
+    }
     if (fd < 0)
         return 0;
     kat_prepare_wait(engine, NULL, seconds, true);
@@ -184,7 +255,7 @@ void lkat_open_engine(lua_State *L)
         {"prepare", engine_prepare}, {"close", engine_close},  {NULL, NULL}};
     static const luaL_Reg lines[] = {{"close", lines_close}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"engine", engine_new}, {"lines", lines_new}, {NULL, NULL}};
+        {"engine", engine_new}, {"lines", lines_new}, {"onClose", on_close}, {NULL, NULL}};
 
     lkat_newtype(L, ENGINE, methods, engine_close);
     lkat_newtype(L, LINES, lines, lines_gc);

@@ -78,7 +78,13 @@ int lkat_op_start(lua_State *L)
     op_box *box;
 
     engine = new_op(L, &request, &box);
-    problem = engine ? kat_start(engine, &box->op, &request) : "the client is closed";
+    problem = engine ? kat_start(engine, &box->op, &request) : "";
+    if (engine && problem && kat_starved(engine)) {
+        lua_gc(L, LUA_GCCOLLECT, 0);
+        request.lines = lkat_lines(L, 4);
+        engine = request.lines ? lkat_engine(L, 1) : NULL;
+        problem = engine ? kat_start(engine, &box->op, &request) : "";
+    }
     if (!problem) {
         kat_turn *turn = lua_isnoneornil(L, 9) ? NULL : lkat_turn(L, 9);
 
@@ -88,7 +94,7 @@ int lkat_op_start(lua_State *L)
     }
     lua_pushnil(L);
     lua_pushstring(L, engine ? "connect" : "orphaned");
-    lua_pushstring(L, problem);
+    lua_pushstring(L, engine ? problem : "the client is closed");
     return 3;
 }
 
@@ -120,12 +126,24 @@ static int push_finished(lua_State *L, const kat_op *op)
     return 1;
 }
 
+/* Clients that nobody uses any more, and nobody closed, hold descriptors. May
+ * raise, as a finaliser may; the engine may be gone afterwards. */
+static void relieve(lua_State *L, kat_op *op)
+{
+    if (!op->engine || !kat_starved(op->engine))
+        return;
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    if (op->engine)
+        kat_step(op->engine);
+}
+
 /* step() -> true when there is something to take */
 static int op_step(lua_State *L)
 {
     kat_op *op = check(L);
 
     kat_op_step(op);
+    relieve(L, op);
     return push_finished(L, op);
 }
 
@@ -135,9 +153,13 @@ static int op_poll(lua_State *L)
     kat_op *op = check(L);
     double end = kat_now() + STRETCH;
 
-    while (op->state == KAT_ACTIVE)
-        if (!kat_poll(op->engine, STRETCH) || kat_now() >= end)
+    while (op->state == KAT_ACTIVE) {
+        bool whole = kat_poll(op->engine, STRETCH);
+
+        relieve(L, op);
+        if (!whole || kat_now() >= end)
             break;
+    }
     return push_finished(L, op);
 }
 
@@ -150,9 +172,14 @@ static int op_look(lua_State *L)
     int fd = -1;
 
     kat_op_step(op);
+    relieve(L, op);
     if (op->state != KAT_ACTIVE)
         return 0;
     fd = kat_fd(op->engine);
+    if (op->engine && kat_starved(op->engine)) {
+        lua_gc(L, LUA_GCCOLLECT, 0);
+        fd = op->engine ? kat_fd(op->engine) : -1;
+    }
     if (!op->engine) { /* the process forked since the last step */
         lua_pushnumber(L, 0);
         return 1;

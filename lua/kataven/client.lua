@@ -181,7 +181,7 @@ local function close(inside)
     end
     inside.closed = true
     if not next(inside.waiting) then
-        waiting.freeEngine(inside)
+        inside.engine:close()
     else
         -- While calls are in the host's hands, the descriptor they watch stays
         -- open and readable; the last of them closes it.

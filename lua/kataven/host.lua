@@ -7,7 +7,6 @@ local core = require "kataven.core"
 ---@field wait fun(seconds: number, fd?: integer) lets the host run, and comes back after the time or sooner
 ---@field watches? boolean it also comes back when the descriptor turns readable
 ---@field here? fun(): "block"?, string? how to wait at this place: "block", or nil to wait as ever; or nil and why it cannot be
----@field forget? fun(fd: integer) has the host forget a descriptor that is about to be closed
 ---@field probes? boolean a write waits before it is sent, so that a place where the host cannot wait shows in time
 
 local host = {}
@@ -68,6 +67,17 @@ end
 --- Seconds. Where there is no descriptor to watch, a long wait is slept in pieces,
 --- so that a cancel or a close is noticed.
 host.LONGEST_SLEEP = 0.1
+
+-- cqueues remembers what it has watched, whoever asked it to: a function of one's own may have. What comes next by that
+-- number would then never wake anybody. The other loops watch for as long as a wait takes. It must not yield: the collector
+-- calls it as well.
+local modules = type(package) == "table" and package.loaded or {}
+core.onClose(function(fd)
+    local cqueues = modules.cqueues
+    if type(cqueues) == "table" and check.callable(cqueues.cancel) then
+        cqueues.cancel(fd)
+    end
+end)
 
 -- Not in PUC Lua 5.1. From the core, since OpenResty's own table of coroutine
 -- functions lacks it.

@@ -194,7 +194,7 @@ local function hostOf(wait)
         end
         return nil
     elseif check.callable(wait) then
-        return { wait = wait }
+        return { wait = wait, probes = true }
     end
     return host.named(wait)
 end

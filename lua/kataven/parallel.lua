@@ -269,6 +269,9 @@ function parallel.run(client, tasks, given)
             finish(self, { index = index }, pcall(self.tasks[index]))
         end
     else
+        -- The tasks' writes go out before the crew first waits for them.
+        self.probes = client.host.probes and not outer and self.wait ~= client.block and self.count > 0
+        waiting.probe(self)
         run(self)
     end
     return self.results, self.complaint

@@ -34,16 +34,6 @@ local function stopped(self)
     end
 end
 
---- Frees a client's engine, once nobody waits on its descriptor any more.
----@param client table a client's inside
-function waiting.freeEngine(client)
-    if client.fd and client.host.forget then
-        client.host.forget(client.fd)
-    end
-    client.fd = nil
-    client.engine:close()
-end
-
 --- Lets the host wait. Never within pcall: PUC Lua 5.1 cannot yield across it.
 ---@param self table a call, or a crew of client:parallel's
 ---@param seconds number
@@ -52,11 +42,10 @@ end
 local function wait(self, seconds, fd)
     local client = self.client
     client.waiting[self] = true
-    client.fd = fd or client.fd
     self.wait(seconds < waiting.SHORTEST and waiting.SHORTEST or seconds, fd)
     client.waiting[self] = nil
     if client.closed and not next(client.waiting) then
-        waiting.freeEngine(client) -- whoever had to hear of it has
+        client.engine:close() -- the last waiter has woken: the descriptor can be closed now
     end
     if not stopped(self) then
         return false
@@ -177,8 +166,9 @@ function waiting.settle(self)
     return problem
 end
 
---- Before a write, where only the attempt tells whether one can yield.
----@param self table a call
+--- Tries a wait before a write goes out, where nothing else tells whether the place can wait: what a wait raises must
+--- come before anything is sent.
+---@param self table a call, or a crew of client:parallel's
 function waiting.probe(self)
     if self.probes and not stopped(self) then
         wait(self, waiting.SHORTEST, bell(self, waiting.SHORTEST))

@@ -21,5 +21,5 @@ end
 
 ---@return kataven.Host
 return function()
-    return { wait = wait, watches = true, here = here, forget = cqueues.cancel, probes = host.PROBES }
+    return { wait = wait, watches = true, here = here, probes = host.PROBES }
 end
