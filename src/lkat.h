@@ -87,7 +87,8 @@ void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
 void lkat_open_streams(lua_State *L); /* of the standard streams */
 void lkat_open_turn(lua_State *L);
-void lkat_open_signals(lua_State *L); /* signals */
+void lkat_open_signals(lua_State *L);  /* signals */
+void lkat_open_unplayed(lua_State *L); /* unplayed */
 
 /* The engine behind a userdata, or NULL once it was closed. */
 kat_engine *lkat_engine(lua_State *L, int index);
