@@ -81,7 +81,7 @@ void lkat_open_json(lua_State *L);   /* decode; needs lua-cjson */
 void lkat_open_encode(lua_State *L); /* encode, array, isArray */
 void lkat_open_policy(lua_State *L); /* retryAfter, retryDelay, maybeApplied */
 void lkat_open_url(lua_State *L);    /* base, join, escape */
-void lkat_open_file(lua_State *L);   /* save, isFile */
+void lkat_open_file(lua_State *L);   /* save, makeFolder, isFile */
 void lkat_open_append(lua_State *L); /* appender */
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);

@@ -70,12 +70,15 @@ local function interactionsOf(path)
     return interactions, text
 end
 
+-- Where a replay's cassette comes from.
 local function absence(path, settings)
+    local how = settings.ci and "with CI=true nothing is recorded; record it elsewhere, and commit it"
+        or 'record it by running the program once with KATAVEN_CASSETTE_MODE=record (or mode = "record") and an API key, '
+            .. "or write it by hand"
+
     return ("there is no cassette %q. A replay never goes to the network, so the file has to be there first: %s. "
-        .. "A relative path begins at the directory where the program was started"):format(path, settings.ci
-            and "with CI=true nothing is recorded; record it elsewhere, and commit it"
-            or 'record it (mode = "record", or KATAVEN_CASSETTE_MODE=record), or write it by hand '
-                .. "(the format is at the top of kataven/cassette/file.lua)")
+        .. "docs/testing-your-scripts.md of kataven-lua shows how. A relative path begins at the directory where the "
+        .. "program was started"):format(path, how)
 end
 
 -- An interaction as a list of what is left shows it.
@@ -109,21 +112,18 @@ local function replaying(path, settings, interactions)
     }
 end
 
--- A directory that is not there is better heard of before the first request.
-local function directoryProblem(path)
-    local directory = path:match("^(.*)/[^/]*$")
-    local handle = directory and directory ~= "" and io.open(directory, "rb")
+-- What cannot be written to is better heard of before the first request.
+local function folderProblem(path)
+    local made, message = core.makeFolder(path)
 
-    if handle then
-        handle:close()
-    elseif directory and directory ~= "" then
-        return ("cannot record: there is no directory %q"):format(directory)
+    if not made then
+        return ("cannot record %q: its folder cannot be made: %s"):format(path, message)
     end
 end
 
 local function recording(path, settings, mode, kept)
     local recorder
-    local problem = directoryProblem(path)
+    local problem = folderProblem(path)
 
     if not problem then
         recorder, problem = recorderOf.new(path, settings, kept)
