@@ -70,6 +70,7 @@ build = {
         "src/lkat_signals.c",
         "src/lkat_streams.c",
         "src/lkat_turn.c",
+        "src/lkat_unplayed.c",
         "src/lkat_url.c",
         "src/lkat_write.c",
       },

@@ -78,6 +78,30 @@ describe("kataven.cassette.file", function()
             assert.is_true(errorOf([[{"kind":"tooLarge"}]]).sent)
         end)
 
+        it("says what a text is that is no JSON in UTF-8", function()
+            local good = '{"version":1,"interactions":[]}'
+            local function utf16(order)
+                return (good:gsub(".", function(char) return order == "le" and char .. "\0" or "\0" .. char end))
+            end
+            for text, expected in pairs {
+                ["\239\187\191" .. good] = "byte order mark %(BOM%): save it as UTF%-8 without one",
+                ["\255\254" .. utf16 "le"] = "UTF%-16: save it as UTF%-8, without a byte order mark %(BOM%)",
+                ["\254\255" .. utf16 "be"] = "UTF%-16: save it as UTF%-8, without a byte order mark %(BOM%)",
+                ["\255\254\0\0{\0\0\0"] = "UTF%-32",
+                [utf16 "le"] = "UTF%-16: save it as UTF%-8$",
+                [utf16 "be"] = "UTF%-16: save it as UTF%-8$",
+                ["\31\139\8\0"] = "compressed %(gzip%)",
+                [""] = "^it is empty$",
+                [" \n"] = "^it is empty$",
+                ["<<<<<<< HEAD\n" .. good] = "merge conflict",
+                ['{\n<<<<<<< HEAD\n"version":1,\n=======\n'] = "^line 2: .*merge conflict",
+            } do
+                assert.matches(expected, problem(text))
+            end
+            -- CRLF is as good as any other blank.
+            assert.same({}, file.parse '{\r\n"version": 1,\r\n"interactions": []\r\n}\r\n')
+        end)
+
         it("names line and column of damaged JSON", function()
             assert.matches("^line 1, column 1: damaged JSON: ", problem "nonsense")
             assert.matches("^line 3, column 12: damaged JSON: an [^%d]+$", problem '{\n  "a": 1,\n  "é": "", x\n}')

@@ -1,5 +1,6 @@
 -- What a recording leaves on the disk, and when.
 
+local base64 = require "kataven.base64"
 local child = require "spec.support.child"
 local core = require "kataven.core"
 local files = require "spec.support.files"
@@ -104,6 +105,103 @@ describe("the file of a recording", function()
         assert.equal(1, #json.decodeExact(read(path)).interactions)
     end)
 
+    describe("behind links", function()
+        local folder
+
+        before_each(function()
+            folder = path .. ".folder"
+            os.execute(("mkdir -p %s/a"):format(folder))
+        end)
+
+        after_each(function()
+            os.execute("rm -rf " .. folder)
+        end)
+
+        -- Records through a link, and gives what the shell says of it and what is at `target`.
+        local function through(link, target, before)
+            os.execute(("cd %s && %s"):format(folder, before))
+            path = folder .. "/" .. link
+            local client, cassette = over("record", { answer() })
+            client.widgetKeys.list()
+            assert.is_nil(cassette:problem())
+            local pipe = io.popen(("readlink %s"):format(path))
+            local to = pipe:read "*l"
+            pipe:close()
+            assert.equal(1, #json.decodeExact(assert(read(folder .. "/" .. target))).interactions)
+            pipe = io.popen(("find %s -mindepth 1 -name '*.??????'"):format(folder))
+            assert.equal("", pipe:read "*a") -- no temporary file
+            pipe:close()
+            return to
+        end
+
+        it("is made where a link to nothing points", function()
+            assert.equal("real.json", through("x.json", "real.json", "ln -s real.json x.json"))
+            assert.equal("a/real.json", through("y.json", "a/real.json", "ln -s a/real.json y.json"))
+            assert.equal(folder .. "/z", through("z.json", "z", ("ln -s %s/z z.json"):format(folder)))
+            assert.equal("two", through("one", "a/three", "ln -s two one; ln -s a/three two"))
+            assert.equal("../b.json", through("a/b.json", "b.json", "ln -s ../b.json a/b.json"))
+        end)
+
+        it("is made in a folder that is not there yet", function()
+            assert.equal("new/deep/real.json", through("x.json", "new/deep/real.json", "ln -s new/deep/real.json x.json"))
+        end)
+
+        it("is not made where links go in a circle", function()
+            os.execute(("cd %s && ln -s b x && ln -s x b"):format(folder))
+            path = folder .. "/x"
+            local problem = select(2, kataven.cassette.try(path, { mode = "record" }))
+            assert.matches("cannot record .*: its folder cannot be made: ", problem)
+            assert.is_nil(read(path))
+        end)
+    end)
+
+    it("has its folder made, as mkdir -p would", function()
+        local folder = path
+        finally(function()
+            path = folder
+            os.execute("rm -rf " .. folder)
+        end)
+        for index, mode in ipairs { "record", "append", "once" } do
+            path = ("%s/%d/b//c/./x.json"):format(folder, index)
+            local client, cassette = over(mode, { answer() })
+            client.widgetKeys.list()
+            cassette:assertDone()
+            assert.equal(1, #json.decodeExact(read(path)).interactions)
+        end
+        local pipe = io.popen(("umask; stat -c %%a %s %s/1/b 2>/dev/null || true"):format(folder, folder))
+        local mask, outer, inner = pipe:read("*l", "*l", "*l")
+        pipe:close()
+        if mask == "0022" and outer then -- where stat(1) knows -c
+            assert.same({ "755", "755" }, { outer, inner })
+        end
+        -- A replay makes none.
+        assert.is_nil((kataven.cassette.try(folder .. "/none/x.json")))
+        assert.is_nil(io.open(folder .. "/none"))
+    end)
+
+    it("has its folder made from where the program stands", function()
+        local folder = path
+        finally(function() os.execute("rm -rf " .. folder) end)
+        os.execute("mkdir " .. folder)
+        local script = [[
+            local cassette = require("kataven").cassette.open("spec/cassettes/x.json", { mode = "record" })
+            local view = cassette:over { send = function() return { status = 200, headers = {}, body = "[]" } end }
+            require("kataven").new({ apiKey = "sk_live_test_x", transport = view }).widgetKeys.list()
+        ]]
+        local pipe = io.popen "pwd"
+        local here = pipe:read "*l"
+        pipe:close()
+        local function absolute(text)
+            return (text:gsub("[^;]+", function(place)
+                return place:sub(1, 1) ~= "/" and here .. "/" .. place or nil
+            end))
+        end
+        local _, errors = child.run(("package.path, package.cpath = %q, %q\n%s"):format(absolute(package.path),
+            absolute(package.cpath), script), nil, { "sh", "-c", 'cd "$0" && exec "$@"', folder })
+        assert.equal("", errors)
+        assert.truthy(read(folder .. "/spec/cassettes/x.json"))
+    end)
+
     it("that cannot be written costs no answer, and the next call says so before it sends", function()
         -- A directory in its place: nothing can be renamed over it.
         os.execute(("mkdir -p %s/full"):format(path))
@@ -158,9 +256,48 @@ describe("the file of a recording", function()
         for _, odd in ipairs(paths) do
             local value, meta = assert(client:request { method = "POST", path = odd, body = deep })
             assert.equal("table", type(value.a))
-            assert.equal("caf?", meta.headers["x-a"])
+            assert.equal("caf\233", meta.headers["x-a"])
         end
         cassette:assertDone()
+    end)
+
+    it("holds headers of any bytes, and hides secrets in them", function()
+        local a = answer()
+        a.headers["x-latin"], a.headers["x-utf8"] = "caf\233 \128\255", "café"
+        a.headers["x-secret"] = "\255 pk_live_acme_0123456789 sk_live_acme_0123456789"
+        local client = over("record", { a })
+        assert(client.widgetKeys.list { headers = { ["X-Mine"] = "na\239ve", ["X-Plain"] = "plain" } })
+        local interaction = json.decodeExact(read(path)).interactions[1]
+        assert.same({ ["X-Plain"] = "plain" }, interaction.request.headers)
+        assert.same({ ["X-Mine"] = "bmHvdmU=" }, interaction.request.headersBase64)
+        assert.equal("Y2Fm6SCA/w==", interaction.response.headersBase64["x-latin"])
+        assert.equal("café", interaction.response.headers["x-utf8"])
+
+        local seen
+        local cassette = kataven.cassette.open(path, { match = function(_, recorded)
+            seen = recorded.headers
+            return true
+        end })
+        client = kataven.new { apiKey = "sk_live_test_x", transport = cassette }
+        local _, meta = assert(client.widgetKeys.list())
+        assert.equal("na\239ve", seen["x-mine"])
+        assert.equal("caf\233 \128\255", meta.headers["x-latin"])
+        assert.equal("café", meta.headers["x-utf8"])
+        assert.equal("\255 pk_live_[redacted] sk_live_[redacted]", meta.headers["x-secret"])
+    end)
+
+    it("is not saved with a secret that redact put into a header of bytes", function()
+        local secret = "sk_live_acme_0123456789"
+        local client, cassette = over("record", { { status = 200, headers = { ["x-a"] = "\255" }, body = '[]' } }, {
+            redact = function(interaction)
+                if interaction.response then
+                    interaction.response.headersBase64["x-a"] = base64.encode("\255" .. secret)
+                end
+            end,
+        })
+        client.widgetKeys.list { headers = { ["X-B"] = secret } }
+        assert.is_nil(read(path))
+        assert.matches("still holds a secret key", cassette:problem())
     end)
 
     it("compares headers that are not UTF-8", function()

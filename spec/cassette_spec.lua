@@ -101,12 +101,19 @@ describe("kataven.cassette", function()
         end)
 
         it("says that there is no file, and what to do", function()
-            assert.matches('there is no cassette "/nonexistent/x%.json"%. A replay never goes to the network',
-                raised(function() cassette.open("/nonexistent/x.json") end))
+            local message = raised(function() cassette.open("/nonexistent/x.json") end)
+            assert.matches('there is no cassette "/nonexistent/x%.json"%. A replay never goes to the network', message)
+            assert.truthy(message:find("KATAVEN_CASSETTE_MODE=record", 1, true))
+            assert.truthy(message:find("docs/testing-your-scripts.md", 1, true))
+            assert.is_nil(message:find("cassette/file.lua", 1, true))
             assert.matches("cannot read the cassette: ", raised(function() cassette.open("/") end))
+        end)
+
+        it("says why a folder cannot be made", function()
+            local path = fileOf() .. "/folder/x.json" -- within a file
             for _, mode in ipairs { "record", "append", "once" } do
-                assert.matches('cannot record: there is no directory "/nonexistent"',
-                    raised(function() cassette.open("/nonexistent/x.json", { mode = mode }) end))
+                local message = raised(function() cassette.open(path, { mode = mode }) end)
+                assert.matches('cannot .-/folder/x%.json"?: .*Not a directory', message)
             end
         end)
 

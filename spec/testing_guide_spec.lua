@@ -24,7 +24,7 @@ describe(GUIDE, function()
         hub = servers.hub {}
         here = shell("pwd"):gsub("\n$", "")
         place = shell("mktemp -d"):gsub("\n$", "")
-        shell(("mkdir -p %s/bin %s/spec/cassettes %s/scripts"):format(place, place, place))
+        shell(("mkdir -p %s/bin %s/spec %s/scripts"):format(place, place, place))
     end)
 
     teardown(function()

@@ -29,6 +29,9 @@ const char *kat_curl_version_text(void);
  * outlive the last client, and must not find its code unmapped. */
 bool kat_curl_init(void);
 
+/* Keeps this library's code in memory until the process ends, whoever unloads it. */
+void kat_curl_pin(void);
+
 /* True when this process has initialised libcurl through kat_curl_init. */
 bool kat_curl_ready(void);
 

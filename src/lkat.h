@@ -90,13 +90,14 @@ void lkat_open_encode(lua_State *L); /* encode, array, isArray */
 void lkat_open_policy(lua_State *L); /* retryAfter, retryDelay, maybeApplied */
 void lkat_open_url(lua_State *L);    /* base, join, escape */
 void lkat_open_redact(lua_State *L); /* redactor, unescape */
-void lkat_open_file(lua_State *L);   /* save, isFile */
+void lkat_open_file(lua_State *L);   /* save, makeFolder, isFile */
 void lkat_open_append(lua_State *L); /* appender */
 void lkat_open_engine(lua_State *L); /* engine, lines */
 void lkat_open_op(lua_State *L);
 void lkat_open_streams(lua_State *L); /* of the standard streams */
 void lkat_open_turn(lua_State *L);
-void lkat_open_signals(lua_State *L); /* signals */
+void lkat_open_signals(lua_State *L);  /* signals */
+void lkat_open_unplayed(lua_State *L); /* unplayed */
 
 /* The engine behind a userdata, or NULL once it was closed. */
 kat_engine *lkat_engine(lua_State *L, int index);

@@ -93,6 +93,7 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     lkat_open_streams(L);
     lkat_open_turn(L);
     lkat_open_signals(L);
+    lkat_open_unplayed(L);
     lua_pushstring(L, kat_curl_version_text());
     lua_setfield(L, -2, "curlVersion");
     lua_pushboolean(L, kat_has_fd());

@@ -12,6 +12,7 @@
 --- no secret gets into its file. The format of the files is in `kataven.cassette.file`.
 
 local check = require "kataven.check"
+local core = require "kataven.core"
 local diff = require "kataven.cassette.diff"
 local file = require "kataven.cassette.file"
 local match = require "kataven.cassette.match"
@@ -45,6 +46,7 @@ local cassette = {}
 ---@class kataven.Cassette: kataven.Transport
 ---@field path string the file
 ---@field mode "replay"|"record"|"append" what it does; "once" has become one of them
+---@field private unplayed table the core's account of what is left, or of what could not be saved
 ---@field private matcher kataven.cassette.Matcher|nil in a replay
 ---@field private time kataven.cassette.Clock|nil in a replay
 ---@field private asRecorded nil|fun(request: kataven.Request): kataven.Request in a replay with `redact`
@@ -68,20 +70,37 @@ local function interactionsOf(path)
     return interactions, text
 end
 
+-- Where a replay's cassette comes from.
 local function absence(path, settings)
+    local how = settings.ci and "with CI=true nothing is recorded; record it elsewhere, and commit it"
+        or 'record it by running the program once with KATAVEN_CASSETTE_MODE=record (or mode = "record") and an API key, '
+            .. "or write it by hand"
+
     return ("there is no cassette %q. A replay never goes to the network, so the file has to be there first: %s. "
-        .. "A relative path begins at the directory where the program was started"):format(path, settings.ci
-            and "with CI=true nothing is recorded; record it elsewhere, and commit it"
-            or 'record it (mode = "record", or KATAVEN_CASSETTE_MODE=record), or write it by hand '
-                .. "(the format is at the top of kataven/cassette/file.lua)")
+        .. "docs/testing-your-scripts.md of kataven-lua shows how. A relative path begins at the directory where the "
+        .. "program was started"):format(path, how)
+end
+
+-- An interaction as a list of what is left shows it.
+local function lineOf(interaction)
+    local request = interaction.request
+    local query = request.query ~= "" and "?" .. request.query or ""
+
+    return ("[%d] %s %s%s"):format(interaction.index, request.method, request.path, query)
 end
 
 local function replaying(path, settings, interactions)
     local hide = settings.redact and secretsOf.new()
+    local lines = {}
+
+    for index, interaction in ipairs(interactions) do
+        lines[index] = lineOf(interaction)
+    end
 
     return {
         path = path,
         mode = "replay",
+        unplayed = core.unplayed(path, lines),
         matcher = match.new(interactions, settings),
         time = play.clock(),
         -- The request as the recording would have written it, to be compared.
@@ -93,21 +112,18 @@ local function replaying(path, settings, interactions)
     }
 end
 
--- A directory that is not there is better heard of before the first request.
-local function directoryProblem(path)
-    local directory = path:match("^(.*)/[^/]*$")
-    local handle = directory and directory ~= "" and io.open(directory, "rb")
+-- What cannot be written to is better heard of before the first request.
+local function folderProblem(path)
+    local made, message = core.makeFolder(path)
 
-    if handle then
-        handle:close()
-    elseif directory and directory ~= "" then
-        return ("cannot record: there is no directory %q"):format(directory)
+    if not made then
+        return ("cannot record %q: its folder cannot be made: %s"):format(path, message)
     end
 end
 
 local function recording(path, settings, mode, kept)
     local recorder
-    local problem = directoryProblem(path)
+    local problem = folderProblem(path)
 
     if not problem then
         recorder, problem = recorderOf.new(path, settings, kept)
@@ -115,7 +131,7 @@ local function recording(path, settings, mode, kept)
     if not recorder then
         return nil, problem
     end
-    return { path = path, mode = mode, recorder = recorder }
+    return { path = path, mode = mode, recorder = recorder, unplayed = core.unplayed(path, {}) }
 end
 
 local function contents(path, settings)
@@ -137,12 +153,13 @@ local function contents(path, settings)
     return replaying(path, settings, interactions)
 end
 
---- As `open`, but gives nil and the problem instead of raising.
+--- As `open`, but returns nil and the problem instead of raising.
 ---@param path string
 ---@param options kataven.cassette.Options|nil
+---@param watch? "strict"|"always" say at the end of the program what is left: in the strict mode only, or always
 ---@return kataven.Cassette|nil
 ---@return string|nil problem
-function cassette.try(path, options)
+function cassette.try(path, options, watch)
     local settings, made, problem
 
     if path == cassette then
@@ -159,6 +176,8 @@ function cassette.try(path, options)
     end
     if not made then
         return nil, problem
+    elseif watch == "always" or watch and settings.strict then
+        made.unplayed:watch(settings.strict)
     end
     return setmetatable(made, Cassette)
 end
@@ -166,7 +185,8 @@ end
 --- Opens a cassette, to be given to `kataven.new` as its `transport`. Raises at
 --- the caller's line when the file is damaged, or absent in a replay, or an option
 --- is wrong. `KATAVEN_CASSETTE_MODE` overrides `mode`; with `CI=true` it is always
---- "replay".
+--- "replay". With `KATAVEN_CASSETTE_STRICT=1` a program that would end well, and has
+--- not played all of it, ends with exit code 1.
 ---
 --- `record` starts the file anew; what was there stays until the first exchange is
 --- complete. `append` adds to it. `once` replays the file if it is there, else
@@ -176,7 +196,7 @@ end
 ---@param options kataven.cassette.Options|nil
 ---@return kataven.Cassette
 function cassette.open(path, options)
-    local made, problem = cassette.try(path, options)
+    local made, problem = cassette.try(path, options, "strict")
 
     if not made then
         error("kataven.cassette.open: " .. problem, 2)
@@ -221,6 +241,7 @@ function Cassette:send(request, wait)
     if not interaction then
         return nil, { kind = "cassette", sent = false, message = diff.explain(self.matcher, miss, self.path) }
     end
+    self.unplayed:played(interaction.index)
     return play.interaction(interaction, request, wait, self.time, self.path)
 end
 
@@ -237,11 +258,14 @@ function Cassette:over(inner, token)
         return self
     end
     recorder:learnToken(token)
+    local unplayed = self.unplayed
     return {
         -- What comes beside the wait is the client's, and for its libcurl.
         send = function(_, request, wait, ...)
             requireRequest(request, wait)
-            return recorder:send(inner, request, wait, ...)
+            local response, failure = recorder:send(inner, request, wait, ...)
+            unplayed:problem(recorder.problem)
+            return response, failure
         end,
     }
 end
@@ -266,20 +290,9 @@ end
 function Cassette:problem()
     requireSelf(self, "problem()")
     if self.recorder then
-        return self.recorder:save()
-    elseif self.matcher.left == 0 then
-        return nil
+        self.unplayed:problem(self.recorder:save())
     end
-
-    local total = #self.matcher.interactions
-    local lines = { ("%s: %d of %d interactions were never played:"):format(self.path, self.matcher.left, total) }
-    for _, interaction in ipairs(self.matcher:unplayed()) do
-        local request = interaction.request
-        local query = request.query ~= "" and "?" .. request.query or ""
-
-        lines[#lines + 1] = ("  [%d] %s %s%s"):format(interaction.index, request.method, request.path, query)
-    end
-    return table.concat(lines, "\n")
+    return self.unplayed:text()
 end
 
 --- Raises unless every interaction was played, and names those that were not; in a

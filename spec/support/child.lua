@@ -26,7 +26,7 @@ local function take(path)
 end
 
 local CLEARED = { "CI", "KATAVEN_API_KEY", "KATAVEN_ACCOUNT_ID", "KATAVEN_BASE_URL", "KATAVEN_LOG",
-    "KATAVEN_CASSETTE", "KATAVEN_CASSETTE_MODE", "LUA_INIT" }
+    "KATAVEN_CASSETTE", "KATAVEN_CASSETTE_MODE", "KATAVEN_CASSETTE_STRICT", "LUA_INIT" }
 
 -- Ends a child whose spec was killed before it could see to that, where there is
 -- such a program.

@@ -73,8 +73,8 @@ function canon.queryOf(url)
     return mark and url:match("^[^#]*", mark + 1) or ""
 end
 
---- A text as a file can hold it: `?` for each byte beyond ASCII of what is not
---- UTF-8. Both sides of a comparison take this form, since a recording can keep
+--- A text as JSON can hold it: `?` for each byte beyond ASCII of what is not
+--- UTF-8. Both sides of a comparison take this form, since older recordings kept
 --- no other.
 ---@param text string
 ---@return string

@@ -10,7 +10,7 @@ local default = {}
 default.PLACEHOLDER_KEY = "sk_live_replay_placeholder"
 
 local placed = nil
--- By file; each with what watches over the end of the program. A second spec file
+-- By file; each with what saves it when the state is closed. A second spec file
 -- goes on with the first one's cassette instead of recording over it.
 local opened = lasting.table "opened"
 
@@ -29,19 +29,16 @@ end
 
 local function shared(path)
     if not opened[path] then
-        local cassette, problem = require("kataven.cassette").try(path)
+        local cassette, problem = require("kataven.cassette").try(path, nil, "always")
 
         if not cassette then
             return nil, "KATAVEN_CASSETTE: " .. problem
         end
         opened[path] = {
             cassette = cassette,
-            watcher = atExit(function()
-                local found, left = pcall(cassette.problem, cassette)
-
-                if not found or left then
-                    pcall(io.stderr.write, io.stderr, "kataven: ", tostring(left), "\n")
-                end
+            -- What could not be saved may be by now.
+            watcher = cassette.mode ~= "replay" and atExit(function()
+                pcall(cassette.problem, cassette)
             end),
         }
     end

@@ -15,6 +15,7 @@
 ---           "response": {
 ---             "status": 201,
 ---             "headers": { "x-request-id": "r1" },  optional
+---             "headersBase64": { "x-a": "Y2Fm6Q==" },  optional, for values that are not UTF-8; in requests too
 ---             "json": { "id": "k1" },               optional: or "body", "bodyBase64"
 ---             "truncated": true,                    optional: the connection is lost after the body
 ---             "delay": 1.5                          optional: seconds before the answer
@@ -113,11 +114,12 @@ local function statusAt(value, place)
     return want(isStatus, place, "an HTTP status (100 to 999)", value)
 end
 
-local function readHeaders(value, place)
-    local headers = {}
+local BASE64 = "Base64 (standard alphabet, padded, no blanks)"
 
+-- Adds the headers of a field to those of another.
+local function addHeaders(headers, value, place, decode)
     if value == nil then
-        return headers
+        return
     end
     want(type(value) == "table" and not json.isArray(value), place, "an object", value)
     for _, name in ipairs(json.names(value)) do
@@ -127,8 +129,15 @@ local function readHeaders(value, place)
         if headers[lower] then
             fail(here, "the header is there twice (case does not count in its name)")
         end
-        headers[lower] = value[name]
+        headers[lower] = decode(value[name]) or fail(here, "is not %s", BASE64)
     end
+end
+
+local function readHeaders(value, place)
+    local headers = {}
+
+    addHeaders(headers, value.headers, place .. ".headers", tostring)
+    addHeaders(headers, value.headersBase64, place .. ".headersBase64", base64.decode)
     return headers
 end
 
@@ -150,13 +159,13 @@ local function readBody(value, place)
     elseif given == "bodyBase64" then
         local here = place .. ".bodyBase64"
         local text = want(type(value.bodyBase64) == "string", here, "a string", value.bodyBase64)
-        return base64.decode(text) or fail(here, "is not Base64 (standard alphabet, padded, no blanks)")
+        return base64.decode(text) or fail(here, "is not %s", BASE64)
     end
     return optional(value.body, place .. ".body", "string", 'a string (write a JSON value as "json")')
 end
 
 local function readRequest(value, place)
-    object(value, place, { "body", "bodyBase64", "headers", "json", "method", "path", "query" })
+    object(value, place, { "body", "bodyBase64", "headers", "headersBase64", "json", "method", "path", "query" })
 
     local method = want(type(value.method) == "string", place .. ".method", "a string", value.method)
     want(method:find("^%a[%w_-]*$"), place .. ".method", "an HTTP method", method)
@@ -170,16 +179,16 @@ local function readRequest(value, place)
         method = method,
         path = path,
         query = query:gsub("^%?", ""),
-        headers = readHeaders(value.headers, place .. ".headers"),
+        headers = readHeaders(value, place),
         body = readBody(value, place),
     }
 end
 
 local function readResponse(value, place)
-    object(value, place, { "body", "bodyBase64", "delay", "headers", "json", "status", "truncated" })
+    object(value, place, { "body", "bodyBase64", "delay", "headers", "headersBase64", "json", "status", "truncated" })
 
     local status = statusAt(value.status, place .. ".status")
-    local headers = readHeaders(value.headers, place .. ".headers")
+    local headers = readHeaders(value, place)
 
     if value.json ~= nil and not headers["content-type"] then
         headers["content-type"] = "application/json"

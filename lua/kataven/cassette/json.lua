@@ -79,12 +79,45 @@ function json.decodeExact(text)
     return value
 end
 
+-- Beginnings of what is no JSON in UTF-8, and what to do about it. The longer come first.
+local BEGINNINGS = {
+    { "\239\187\191", "it begins with a byte order mark (BOM): save it as UTF-8 without one" },
+    { "\255\254%z%z", "it is UTF-32: save it as UTF-8, without a byte order mark (BOM)" },
+    { "%z%z\254\255", "it is UTF-32: save it as UTF-8, without a byte order mark (BOM)" },
+    { "\255\254", "it is UTF-16: save it as UTF-8, without a byte order mark (BOM)" },
+    { "\254\255", "it is UTF-16: save it as UTF-8, without a byte order mark (BOM)" },
+    { "%z?[{%[]%z", "it is UTF-16: save it as UTF-8" },
+    { "\31\139", "it is compressed (gzip): unpack it" },
+    { "<<<<<<< ", "it holds the two sides of a merge conflict: settle it" },
+    { "%s*$", "it is empty" },
+}
+
+-- Says what a text is that is not JSON at all, or nil.
+local function notJson(text)
+    for _, row in ipairs(BEGINNINGS) do
+        if text:find("^" .. row[1]) then
+            return row[2]
+        end
+    end
+    local before = text:match "^(.-\n)<<<<<<< "
+    if before then
+        return ("line %d: it holds the two sides of a merge conflict: settle it"):format(
+            select(2, before:gsub("\n", "")) + 1)
+    end
+end
+
 --- What is wrong with a text, as `decodeExact` says it, with line and column in
---- place of its byte, for people with an editor. Columns count characters.
+--- place of its byte, for people with an editor. Columns count characters. A text that
+--- is something else altogether is called that.
 ---@param text string
 ---@param message string
 ---@return string
 function json.inLines(text, message)
+    local other = notJson(text)
+
+    if other then
+        return other
+    end
     local problem, byte = message:match("^(.-),? at byte (%d+)$")
     local before = text:sub(1, byte - 1)
     local _, lines = before:gsub("\n", "")

@@ -187,17 +187,4 @@ function Matcher:take(request)
     return self:byForm(request, self.calls)
 end
 
---- The interactions never played, in recorded order.
----@return kataven.cassette.Interaction[]
-function Matcher:unplayed()
-    local list = {}
-
-    for i, interaction in ipairs(self.interactions) do
-        if not self.usedBy[i] then
-            list[#list + 1] = interaction
-        end
-    end
-    return list
-end
-
 return match

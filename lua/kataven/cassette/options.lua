@@ -17,6 +17,7 @@ local check = require "kataven.check"
 ---@field match kataven.cassette.MatchFunction|nil
 ---@field allowRepeats boolean
 ---@field redact kataven.cassette.RedactFunction|nil
+---@field strict boolean must all of it be played when the program ends?
 
 local OPTIONS = { "allowRepeats", "match", "matchHeaders", "mode", "redact" }
 local MODES = { replay = true, record = true, append = true, once = true }
@@ -44,6 +45,19 @@ local function modeOf(given)
             check.name(override))
     end
     return override or given or "replay", false
+end
+
+local STRICT = { ["1"] = true, ["true"] = true, ["0"] = false, ["false"] = false }
+
+-- Whether KATAVEN_CASSETTE_STRICT is on; or nil and what is wrong with it.
+local function strictness()
+    local value = environment "KATAVEN_CASSETTE_STRICT" or "0"
+
+    if STRICT[value] == nil then
+        return nil, "the environment variable KATAVEN_CASSETTE_STRICT must be 1, or 0 or empty, got "
+            .. check.name(value)
+    end
+    return STRICT[value]
 end
 
 -- The names of `matchHeaders` in lower case and in order, each once; or nil and
@@ -109,8 +123,14 @@ return function(options)
     if not names then
         return nil, problem
     end
+    local strict
+    strict, problem = strictness()
+    if strict == nil then
+        return nil, problem
+    end
     return {
         mode = mode,
+        strict = strict,
         ci = ci,
         names = names,
         match = options.match,

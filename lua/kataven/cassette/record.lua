@@ -110,10 +110,26 @@ local function putAnswer(fields, request, response, scrub)
     end
 end
 
+-- The headers for which `wants` is true. A value that is not UTF-8 is kept in Base64.
+local function putHeaders(fields, headers, scrub, wants)
+    local plain, encoded = {}, {}
+
+    for name, value in pairs(headers or {}) do
+        if wants(name:lower()) then
+            local text = redact.header(name, value, scrub)
+            local isText = core.encode(text)
+            local place = isText and plain or encoded
+            place[asText(scrub(name))] = isText and text or base64.encode(text)
+        end
+    end
+    fields.headers = next(plain) and plain or nil
+    fields.headersBase64 = next(encoded) and encoded or nil
+end
+
 local function requestOf(request, names, scrub)
     local fields = { method = request.method, path = canon.hide(request.path, scrub) }
     local query = canon.hide(canon.queryOf(request.url), scrub)
-    local wanted, headers = {}, {}
+    local wanted = {}
 
     if query ~= "" then
         fields.query = query
@@ -121,12 +137,9 @@ local function requestOf(request, names, scrub)
     for _, name in ipairs(names) do
         wanted[name] = true
     end
-    for name, value in pairs(request.headers or {}) do
-        if wanted[name:lower()] or not OWN[name:lower()] then
-            headers[asText(scrub(name))] = asText(redact.header(name, value, scrub))
-        end
-    end
-    fields.headers = next(headers) and headers or nil
+    putHeaders(fields, request.headers, scrub, function(name)
+        return wanted[name] or not OWN[name]
+    end)
     if request.body and request.body ~= "" then
         local value = valueOf(request.body)
 
@@ -140,12 +153,11 @@ local function requestOf(request, names, scrub)
 end
 
 local function responseOf(request, response, scrub)
-    local fields, headers = { status = response.status }, {}
+    local fields = { status = response.status }
 
-    for name, value in pairs(response.headers) do
-        headers[asText(scrub(name))] = asText(redact.header(name, value, scrub))
-    end
-    fields.headers = next(headers) and headers or nil
+    putHeaders(fields, response.headers, scrub, function()
+        return true
+    end)
     putAnswer(fields, request, response, scrub)
     return fields
 end
