@@ -75,9 +75,12 @@ end
 
 -- Every spec, on every Lua that it is to be run on.
 local function all_runs()
-    local list = {}
+    local list, without = {}, {}
+    for _, spec in ipairs(config.without) do
+        without[spec] = true
+    end
     for _, spec in ipairs(lines "ls spec/c/*_spec.c spec/*_spec.lua") do
-        list[#list + 1] = { lua = LUA, spec = spec }
+        list[#list + 1] = not without[spec] and { lua = LUA, spec = spec } or nil
     end
     for lua, specs in pairs(config.elsewhere) do
         for _, spec in ipairs(lua ~= LUA and specs or {}) do

@@ -1,5 +1,8 @@
 --- Which specs are run for the mutants: by their coverage, but for files that run where no hook sees them.
 return {
+    -- What builds the library anew or times it: minutes for each mutant, and nothing is seen there alone.
+    without = { "spec/bench_spec.lua", "spec/packaging_spec.lua", "spec/embed_spec.lua", "spec/embed_files_spec.lua",
+        "spec/embed_examples_spec.lua", "spec/mutants_spec.lua" },
     -- All specs on the Lua that `make mutants` was given, and on others what only they have.
     elsewhere = {
         ["5.1"] = { "spec/hosts_spec.lua", "spec/hosts_waiting_spec.lua" },
