@@ -80,7 +80,7 @@ RUN_ENV = env -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u LUA_PATH_5_3 -u LUA_CPATH_5_3 
 	LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}" LUA_CPATH="$(CURDIR)/$(BUILD)/?.so;$${LUA_CPATH:-;}"
 DEPS = CC="$(CC)" LUA_BIN="$(LUA_BIN)" LUA_PC="$(LUA_PC)" .ci/deps
 
-.PHONY: all static embed-examples test faults demo hub sanitize gcstress valgrind tsan torture fuzz fuzz-long soak bench check \
+.PHONY: all static embed-examples test faults demo hub sanitize gcstress valgrind tsan torture fuzz fuzz-long soak mutants bench check \
 	build-specs lint format install install-static uninstall clean deps deps-demo deps-test deps-check deps-fuzz deps-bench deps-lint env
 .DELETE_ON_ERROR:
 
@@ -292,6 +292,17 @@ $(TORTURE): $(TORTURE_SOURCES) $(wildcard spec/torture/*.h) spec/c/server.h $(ST
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) -Isrc -Isrc/static $(LUA_CFLAGS) $(CURL_CFLAGS) -o $@ \
 		-Wl,--wrap=malloc,--wrap=realloc,--wrap=free $(TORTURE_SOURCES) $(STATIC) $(CJSON_LIBS) $(LUA_LIBS) $(SYSTEM_LIBS)
 
+# Small changes to the sources, one at a time, each of which some spec has to notice: see docs/testing.md. FILES picks
+# sources: make mutants MUTANTS=50 MUTANTS_SEED=2 FILES="src/kat_gate.c lua/kataven/call.lua"
+mutants: deps-test
+	@LUA=$(LUA) LUA_BIN=$(LUA_BIN) FILES="$(FILES)" MUTANTS=$(or $(MUTANTS),300) MUTANTS_SEED=$(or $(MUTANTS_SEED),1) \
+		$(LUA_BIN) spec/mutants/run.lua
+
+build/mutants/cover-$(LUA).so: spec/mutants/cover.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) -std=c99 -D_GNU_SOURCE -fPIC $(WARNINGS) $(CFLAGS) $(CPPFLAGS) $(LUA_CFLAGS) -shared -o $@ $<
+
 # Very many calls and clients; memory and descriptors must end where they were. CI takes fewer.
 soak: deps-test
 	@$(MAKE) --no-print-directory $(CORE) $(BUILD)/soak/server
@@ -360,7 +371,7 @@ $(BENCH_BUILD)/%: bench/tools/%.c
 check:
 	@.ci/run check
 
-C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] spec/torture/*.[ch] spec/soak/*.c spec/support/*.c \
+C_FILES = $(wildcard src/*.[ch] src/static/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] spec/torture/*.[ch] spec/soak/*.c spec/mutants/*.c spec/support/*.c \
 	examples/embed/*.c bench/*/*.[ch])
 
 lint: deps-lint
