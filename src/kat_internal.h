@@ -20,6 +20,9 @@ enum {
     KAT_MAX_AGE = 30     /* seconds that an idle connection is trusted */
 };
 
+/* Seconds that a proxy's answer may keep one step from its end. */
+#define KAT_LONGEST_STEP 1.0
+
 struct kat_lines {
     struct curl_slist *list, *last;
     unsigned refs;
@@ -65,6 +68,7 @@ struct kat_slot {
 
     double end, connect_end; /* when the attempt's time is up */
     unsigned looks;          /* how often libcurl asked whether to go on */
+    unsigned step, looked;   /* the engine's step by then, and how often before that */
 
     kat_proxy_source proxy;
     const char *proxy_variable; /* of the environment, where it is from there */
@@ -101,6 +105,9 @@ struct kat_engine {
     double stepped; /* when the last step ended */
     bool stepping;  /* a step is under way: another within it does nothing */
     bool broken;    /* libcurl failed in the midst of its work: see kat_multi_break */
+
+    unsigned steps, timed_step; /* how many there were, and one whose beginning is known: */
+    double step_began;
 };
 
 #define KAT_TOO_LARGE_TEXT "the answer is larger than maxResponseBytes allows"
