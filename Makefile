@@ -195,7 +195,7 @@ run-specs: $(CORE) $(C_BINARIES)
 
 # What may happen to a connection and to a certificate, with the figures.
 faults:
-	@$(MAKE) --no-print-directory test SPECS="spec/faults_spec.lua spec/fault_ends_spec.lua $(wildcard spec/tls_*spec.lua)"
+	@$(MAKE) --no-print-directory test SPECS="spec/faults_spec.lua spec/fault_ends_spec.lua spec/proxy_faults_spec.lua $(wildcard spec/tls_*spec.lua)"
 
 # The specs once more, with the compiler's own checks on memory and undefined behaviour, and what nobody freed. The
 # interpreter has to have the runtime from the start, so it is one of ours; LuaJIT brings its own memory, which the
@@ -242,7 +242,7 @@ $(BUILD)/lua: spec/support/lua.c
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
 OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli descriptors examples \
-	fault_ends faults gcstress hub log man options plan plan_wanted readme servers signals tcp_server testing_guide) \
+	fault_ends faults gcstress hub log man options plan plan_wanted proxy_faults readme servers signals tcp_server testing_guide) \
 	$(wildcard spec/cli_*_spec.lua spec/redis_*_spec.lua)
 
 valgrind: deps-check

@@ -49,6 +49,7 @@ build = {
         "src/kat_multi.c",
         "src/kat_op.c",
         "src/kat_perform.c",
+        "src/kat_proxy.c",
         "src/kat_redact.c",
         "src/kat_retry.c",
         "src/kat_signals.c",

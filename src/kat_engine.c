@@ -148,6 +148,7 @@ static bool drive(kat_engine *engine, long ms)
     if (kat_check_fork(engine) || !engine->multi || engine->stepping)
         return true;
     engine->stepping = true;
+    engine->steps++;
     kat_op_resume_starved(engine);
     kat_sigpipe_hold(&guard, engine->guard_sigpipe);
     whole = kat_drive(engine, ms);

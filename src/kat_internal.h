@@ -21,6 +21,9 @@ enum {
     KAT_DENIAL_SIZE = 160
 };
 
+/* Seconds that a proxy's answer may keep one step from its end. */
+#define KAT_LONGEST_STEP 1.0
+
 struct kat_lines {
     struct curl_slist *list, *last;
     unsigned refs;
@@ -50,26 +53,29 @@ struct kat_slot {
     kat_lines *lines;
     kat_buf request_body, body, spare;
     kat_headers headers;
-    double end, connect_end; /* when the attempt's time is up */
-    unsigned looks;          /* how often libcurl asked whether to go on */
-    int prereqs;             /* how often the request was about to go out */
-    bool bundle;             /* certificates from the fallback bundle */
-    kat_proxy_source proxy;
-    const char *proxy_variable; /* of the environment, where it is from there */
-    const char *proxy_problem;  /* why that cannot be used; NULL: it can */
-    bool tried;                 /* the handshake was tried again with the bundle */
-    bool added;                 /* it is in the multi handle */
-    bool sized;                 /* the body's buffer was made as large as promised */
-    bool stale;                 /* a kept connection was refused for this request */
-    bool fresh;                 /* it takes a new connection */
-    bool head;                  /* the request is a HEAD */
-    bool lonely;                /* nobody may use its connection after it */
-    bool starved;               /* descriptors ran out under it, and it was tried again since */
-    int socket_error;           /* errno of the last socket() where that failed; 0 */
-    kat_pair resolver;          /* of a lookup that has just begun */
-    kat_kind kind;              /* set by a callback that refused to go on */
+    int prereqs;       /* how often the request was about to go out */
+    bool bundle;       /* certificates from the fallback bundle */
+    bool tried;        /* the handshake was tried again with the bundle */
+    bool added;        /* it is in the multi handle */
+    bool sized;        /* the body's buffer was made as large as promised */
+    bool stale;        /* a kept connection was refused for this request */
+    bool fresh;        /* it takes a new connection */
+    bool head;         /* the request is a HEAD */
+    bool lonely;       /* nobody may use its connection after it */
+    bool starved;      /* descriptors ran out under it, and it was tried again since */
+    int socket_error;  /* errno of the last socket() where that failed; 0 */
+    kat_pair resolver; /* of a lookup that has just begun */
+    kat_kind kind;     /* set by a callback that refused to go on */
     const char *refusal;
     char error[CURL_ERROR_SIZE];
+
+    double end, connect_end; /* when the attempt's time is up */
+    unsigned looks;          /* how often libcurl asked whether to go on */
+    unsigned step, looked;   /* the engine's step by then, and how often before that */
+
+    kat_proxy_source proxy;
+    const char *proxy_variable; /* of the environment, where it is from there */
+    const char *proxy_problem;  /* why that one cannot be used; NULL: it can */
 };
 
 /* Descriptors and timers, as the platform has them (kat_epoll.c and
@@ -106,6 +112,9 @@ struct kat_engine {
     bool starved;   /* see kat_starved */
     bool blind;     /* the descriptor that a host asked for could not be opened */
     char problem[KAT_DENIAL_SIZE]; /* why the last request could not start */
+
+    unsigned steps, timed_step; /* how many there were, and one whose beginning is known: */
+    double step_began;
 };
 
 /* kat_denial.c: what the system denied. */

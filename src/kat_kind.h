@@ -7,15 +7,15 @@
 KAT_BEGIN_DECLS
 
 /* One row per kind: the enum's name and the name that Lua sees. */
-#define KAT_KINDS(X)                                                                     \
-    X(KAT_NONE, "none")                                                                  \
-    X(KAT_CONNECT, "connect")       /* nothing was sent */                               \
-    X(KAT_PROXY, "proxy")           /* none that can be used: as before, at every try */ \
-    X(KAT_CONNECTION, "connection") /* broken after the connection stood */              \
-    X(KAT_TIMEOUT, "timeout")                                                            \
-    X(KAT_TLS, "tls") /* a certificate refused, or a TLS alert */                        \
-    X(KAT_TOO_LARGE, "tooLarge")                                                         \
-    X(KAT_CANCELLED_KIND, "cancelled")                                                   \
+#define KAT_KINDS(X)                                                        \
+    X(KAT_NONE, "none")                                                     \
+    X(KAT_CONNECT, "connect")       /* nothing was sent */                  \
+    X(KAT_PROXY, "proxy")           /* cannot be used, at any try */        \
+    X(KAT_CONNECTION, "connection") /* broken after the connection stood */ \
+    X(KAT_TIMEOUT, "timeout")                                               \
+    X(KAT_TLS, "tls") /* a certificate refused, or a TLS alert */           \
+    X(KAT_TOO_LARGE, "tooLarge")                                            \
+    X(KAT_CANCELLED_KIND, "cancelled")                                      \
     X(KAT_CASSETTE, "cassette")
 
 typedef enum kat_kind {

@@ -123,6 +123,43 @@ static int on_resolver(void *state, void *reserved, void *user)
     return 0;
 }
 
+/* Whether this transfer, by what comes for it without a pause, keeps a step from
+ * its end that has lasted for long: all else of the host's waits. */
+static bool holds_the_host(kat_slot *slot, double now)
+{
+    enum { MANY = 1000 };
+    kat_engine *engine = slot->op->engine;
+
+    if (engine->timed_step != engine->steps) {
+        engine->timed_step = engine->steps;
+        engine->step_began = now;
+    }
+    if (slot->step != engine->steps) {
+        slot->step = engine->steps;
+        slot->looked = slot->looks;
+    }
+    return slot->looks - slot->looked > MANY && now - engine->step_began > KAT_LONGEST_STEP;
+}
+
+/* Why a transfer that goes on is to end, and how that counts; or NULL. */
+static const char *overdue(kat_slot *slot, double now, kat_kind *kind)
+{
+    long headers = 0;
+
+    *kind = KAT_TIMEOUT;
+    if (slot->prereqs > 0)
+        return now > slot->end ? "the time was up while the answer was still coming" : NULL;
+    if (now > slot->end || now > slot->connect_end)
+        return "the time was up while a proxy's answer, or the handshake, was still coming";
+    if (holds_the_host(slot, now))
+        return "a proxy's answer came without end or pause, and was given up since all else waited";
+    *kind = KAT_CONNECT;
+    curl_easy_getinfo(slot->easy, CURLINFO_HEADER_SIZE, &headers);
+    return headers > KAT_HEADERS_MAX_BYTES
+               ? "the proxy's answer to CONNECT has headers of more than 256 KiB"
+               : NULL;
+}
+
 /* Runs at every step of a transfer, and within some loops of libcurl's that do not
  * look at the time: a proxy's answer to CONNECT is read for as long as bytes come.
  * An exchange in good order has few steps, and none of them reads the clock. */
@@ -130,8 +167,8 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
 {
     enum { EVERY = 16 };
     kat_slot *slot = user;
-    long headers = 0;
-    double time;
+    const char *why;
+    kat_kind kind;
 
     (void)total;
     (void)now;
@@ -139,21 +176,10 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
     (void)sent;
     if (++slot->looks % EVERY != 0)
         return 0;
-    time = kat_now();
-    if (time > slot->end || (slot->prereqs == 0 && time > slot->connect_end)) {
-        refuse(slot, KAT_TIMEOUT,
-               slot->prereqs > 0 ? "the time was up while the answer was still coming"
-                                 : "the time was up while a proxy's answer, or the handshake, was "
-                                   "still coming");
-        return 1;
-    }
-    if (slot->prereqs > 0)
-        return 0;
-    curl_easy_getinfo(slot->easy, CURLINFO_HEADER_SIZE, &headers);
-    if (headers <= KAT_HEADERS_MAX_BYTES)
-        return 0;
-    refuse(slot, KAT_CONNECT, "the proxy's answer to CONNECT has headers of more than 256 KiB");
-    return 1;
+    why = overdue(slot, kat_now(), &kind);
+    if (why)
+        refuse(slot, kind, why);
+    return why != NULL;
 }
 
 void kat_slot_limit(kat_slot *slot, double timeout, double connect_timeout)
@@ -185,8 +211,9 @@ static bool set_certificates(CURL *easy, const char *file, const char *path)
 {
     return curl_easy_setopt(easy, CURLOPT_CAINFO, file) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CAPATH, path) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, file) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, path) == CURLE_OK;
+           /* A libcurl without https:// proxies does not know these. */
+           curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, file) != CURLE_OUT_OF_MEMORY &&
+           curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, path) != CURLE_OUT_OF_MEMORY;
 }
 
 bool kat_slot_use_bundle(kat_slot *slot, const kat_ca *ca)

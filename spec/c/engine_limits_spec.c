@@ -126,6 +126,62 @@ static void every_request_has_limits_of_its_own(void **state)
     close(fd);
 }
 
+static void trickle_for_ever(server *s, conn *c)
+{
+    (void)s;
+    say(c, "HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n");
+    c->trickle = true;
+}
+
+static double (*right_now)(void);
+
+static double much_later(void)
+{
+    return right_now() + 1000;
+}
+
+/* libcurl, which has a clock of its own here, knows nothing of it: as in those of
+ * its loops that do not look at the time while bytes come. */
+static void time_that_is_up_ends_what_goes_on(void **state)
+{
+    fixture *f = *state;
+    kat_op *op = &f->ops[0];
+
+    right_now = kat_now;
+    server_does(&f->server, trickle_for_ever);
+    start_and_await(f, op, (ask){.method = "POST", .body = "{}"});
+    kat_now = much_later;
+    finish_on(f->engine, op);
+    kat_now = right_now;
+    check_failure(op, KAT_TIMEOUT, true, "while the answer was still coming");
+    server_does(&f->server, answer_ok);
+    check_answer(run(f, (ask){0}), 200, "{\"ok\":true}");
+}
+
+static void drop(server *s, conn *c)
+{
+    hang_up(s, c, false);
+}
+
+/* Without Kerberos, whose part in it blocks. */
+static void a_socks_proxy_is_offered_what_cannot_block(void **state)
+{
+    fixture *f = *state;
+    char proxy[64];
+    kat_engine *engine;
+
+    snprintf(proxy, sizeof proxy, "socks5h://me:pw@127.0.0.1:%d", f->server.port);
+    engine = new_engine(proxy);
+    f->server.raw = true; /* nobody has connected yet */
+    server_does(&f->server, drop);
+    assert_null(start_on(engine, f, &f->ops[0], (ask){.proxied = true}));
+    finish_on(engine, &f->ops[0]);
+    check_failure(&f->ops[0], KAT_CONNECT, false, "");
+    assert_memory_equal(f->server.last, "\5\2\0\2", 5);
+    kat_op_release(&f->ops[0]);
+    kat_engine_free(engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +189,8 @@ int main(void)
         FIXTURE(a_header_line_has_a_limit),
         FIXTURE(headers_have_a_limit),
         FIXTURE(every_request_has_limits_of_its_own),
+        FIXTURE(time_that_is_up_ends_what_goes_on),
+        FIXTURE(a_socks_proxy_is_offered_what_cannot_block),
     };
 
     return cmocka_run_group_tests_name("engine_limits", tests, no_proxies, NULL);

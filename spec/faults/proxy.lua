@@ -7,6 +7,9 @@ local outcome = require "spec.faults.outcome"
 
 local NOTHING_SENT, NO_CONNECTION, LOST = outcome.NOTHING_SENT, outcome.NO_CONNECTION, outcome.LOST
 
+local TOO_LONG = { error = "ConnectionError", maybe = false, again = "all", message = "headers of more than",
+    either = { error = "TimeoutError", maybe = false, message = "without end or pause" } }
+
 local OPENED = "HTTP/1.1 200 Connection established\r\n\r\n"
 local DENIED = "HTTP/1.1 407 Proxy Authentication Required\r\n"
 local CLOSE, RESET, STALL = { close = true }, { reset = true }, { stall = true }
@@ -25,9 +28,9 @@ end
 return {
     -- Without an end
     { name = "headers without end", steps = flood("HTTP/1.1 200 OK\r\n", "X-A: " .. ("y"):rep(90) .. "\r\n"),
-        all = { error = "ConnectionError", maybe = false, again = "all", message = "headers of more than" } },
+        all = TOO_LONG },
     { name = "short headers of a 407 without end", steps = flood(DENIED, "a:b\r\n"),
-        all = { error = "ConnectionError", maybe = false, again = "all", message = "headers of more than" } },
+        all = TOO_LONG },
     { name = "a header line without end", steps = flood("HTTP/1.1 200 OK\r\nX-A: ", ("y"):rep(1000)),
         all = NOTHING_SENT },
     { name = "a status line without end", steps = flood("HTTP/1.1 200 ", ("y"):rep(1000)), all = NOTHING_SENT },

@@ -24,7 +24,7 @@
 ---       ]
 ---     }
 ---
---- In place of "response" an interaction may have an "error" of "kind" (connect, proxy,
+--- In place of "response" an interaction may have an "error" of "kind" (connect,
 --- connection, timeout, tls, tooLarge), "sent" (had the request gone out? required
 --- for connection and timeout), and optional "message", "delay" and "status" (where
 --- an answer had begun). A response with "json" gets `content-type: application/json` unless it has its own.
@@ -69,8 +69,8 @@ file.VERSION = 1
 ---@field delay number
 
 -- Kinds of failure, and whether the request had gone out where that is known.
-local KINDS = { connect = false, proxy = false, connection = "ask", timeout = "ask", tls = false, tooLarge = true }
-local KIND_LIST = "connect, proxy, connection, timeout, tls or tooLarge"
+local KINDS = { connect = false, connection = "ask", timeout = "ask", tls = false, tooLarge = true }
+local KIND_LIST = "connect, connection, timeout, tls or tooLarge"
 
 local BODY_FIELDS = { "body", "bodyBase64", "json" }
 

@@ -42,7 +42,6 @@ end
 
 local DEFAULT_MESSAGES = {
     connect = "the connection was refused",
-    proxy = "the proxy cannot be used",
     connection = "the connection was lost",
     timeout = "the time ran out",
     tls = "the TLS handshake failed",

@@ -20,6 +20,7 @@ local asText = canon.asText
 -- one machine to the next.
 local OWN = {
     ["accept"] = true,
+    ["accept-encoding"] = true,
     ["authorization"] = true,
     ["content-type"] = true,
     ["user-agent"] = true,
