@@ -14,6 +14,7 @@
 local check = require "kataven.check"
 local diff = require "kataven.cassette.diff"
 local file = require "kataven.cassette.file"
+local globals = require "kataven.globals"
 local match = require "kataven.cassette.match"
 local optionsOf = require "kataven.cassette.options"
 local play = require "kataven.cassette.play"
@@ -96,11 +97,12 @@ end
 -- A directory that is not there is better heard of before the first request.
 local function directoryProblem(path)
     local directory = path:match("^(.*)/[^/]*$")
-    local handle = directory and directory ~= "" and io.open(directory, "rb")
+    local open = globals.member("io", "open")
+    local handle = open and directory and directory ~= "" and open(directory, "rb")
 
     if handle then
         handle:close()
-    elseif directory and directory ~= "" then
+    elseif open and directory and directory ~= "" then
         return ("cannot record: there is no directory %q"):format(directory)
     end
 end
