@@ -72,7 +72,10 @@ end
 local ok, problem = pcall(client.queue, client, {})
 check(not ok and problem:find("client:queue is for OpenResty", 1, true), problem)
 
--- Tasks side by side, where there are coroutines.
+-- Coroutines, where there are any.
+local yields, unyielding = pcall(kataven.new, { apiKey = "sk_live_a_1", wait = "yield" })
+check(yields == HAS_COROUTINES, unyielding)
+check(yields or unyielding == 'wait = "yield" needs coroutines, which this host does not grant', unyielding)
 local ran, results = pcall(client.parallel, { function() return 1 end, function() return 2 end })
 check(ran == HAS_COROUTINES, results)
 check(ran and results[2].value == 2 or results:find("needs coroutines, which this host does not grant", 1, true),
