@@ -131,6 +131,7 @@ build = {
     ["kataven.client"] = "lua/kataven/client.lua",
     ["kataven.errors"] = "lua/kataven/errors.lua",
     ["kataven.failures"] = "lua/kataven/failures.lua",
+    ["kataven.globals"] = "lua/kataven/globals.lua",
     ["kataven.headers"] = "lua/kataven/headers.lua",
     ["kataven.host"] = "lua/kataven/host.lua",
     ["kataven.host.copas"] = "lua/kataven/host/copas.lua",

@@ -66,7 +66,7 @@ local WITHOUT = {
     ["true"] = NO_VALUE, False = NO_VALUE, sk_live_undefined = NO_VALUE, sk_live_nil = NO_VALUE, ["null="] = NO_VALUE,
     Bearer = SCHEME, ["Bearer "] = SCHEME, ["Bearer null"] = SCHEME,
     KATAVEN_API_KEY = NAME_ALONE, ["KATAVEN_API_KEY="] = NAME_ALONE, apiKey = NAME_ALONE, ["api-key:"] = NAME_ALONE,
-    HUB_SECRET = "is the name of a variable and not its value", ["export KATAVEN_API_KEY="] = NAME_ALONE,
+    ["export KATAVEN_API_KEY="] = NAME_ALONE,
     ["KATAVEN_API_KEY=null"] = NAMED, ["${KATAVEN_API_KEY}"] = PLACEHOLDER, ["$KATAVEN_API_KEY"] = PLACEHOLDER,
     ["$(cat key)"] = PLACEHOLDER, ["%KATAVEN_API_KEY%"] = PLACEHOLDER, ["{{api_key}}"] = PLACEHOLDER,
     ["<your-key>"] = PLACEHOLDER, ["<your key>"] = PLACEHOLDER, ["your-api-key"] = PLACEHOLDER,

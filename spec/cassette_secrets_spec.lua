@@ -11,7 +11,7 @@ local KEYS = "/api/v1/widget-keys"
 -- What must not be found: a part of each, so that half a secret is found too.
 local TOKENS = {
     ["sk_live_canary-co_T0kEnqZ9xW4bV7"] = "T0kEnqZ9",
-    ["eyJhbGciOiJI.c4nAryJw/t+odd~x?y>9"] = "c4nAryJw",
+    ["eyJhbGciOiJI.c4nAryJw/t+odd~x~y~9"] = "c4nAryJw",
 }
 local KEY, KEY_PART = "pk_live_canary-co_Pl41nT3xTa8", "Pl41nT3x"
 

@@ -61,9 +61,23 @@ static int yieldable(lua_State *L)
     return 1;
 }
 
+/* environment(function) -> the table that it has its globals in; absent where that is
+ * _ENV. Of the host, which may keep getfenv from us, it is not asked. */
+#if LUA_VERSION_NUM < 502
+static int environment(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_getfenv(L, 1);
+    return 1;
+}
+#endif
+
 LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
+#if LUA_VERSION_NUM < 502
+        {"environment", environment},
+#endif
         {"now", now},
         {"wait", block},
         {"random", random_number},

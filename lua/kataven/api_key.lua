@@ -95,8 +95,6 @@ local function tokenSlip(key, text)
         return SHORTENED
     elseif text:find "^your[_-]" then
         return PLACEHOLDER
-    elseif key:find "^[A-Z][A-Z0-9]*_[A-Z0-9_]*=*$" then
-        return "is the name of a variable and not its value; " .. ALONE
     elseif not key:find "^eyJ" and text:find("sk_live_", 2, true) then
         return "has something before sk_live_, or is there twice; " .. ALONE
     end

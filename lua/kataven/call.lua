@@ -4,6 +4,7 @@
 local canceller = require "kataven.canceller"
 local core = require "kataven.core"
 local failures = require "kataven.failures"
+local globals = require "kataven.globals"
 local transports = require "kataven.transport"
 local waiting = require "kataven.waiting"
 
@@ -23,6 +24,7 @@ end
 -- of our sight and keeps its turn until it is collected. So the first in line
 -- helps the collector along, a little each time it looks. Where one cannot ask
 -- whether the host has stopped its collector (5.1, LuaJIT), it is let alone.
+local collectgarbage = globals.get "collectgarbage"
 local canAsk, running = pcall(collectgarbage, "isrunning")
 canAsk = canAsk and type(running) == "boolean"
 

@@ -3,6 +3,7 @@
 --- function that found it raises it at its caller's line.
 
 local core = require "kataven.core"
+local globals = require "kataven.globals"
 local redact = require "kataven.redact"
 
 local check = {}
@@ -215,6 +216,12 @@ function check.hasControl(text)
     return text:find("[%z\1-\31\127]") ~= nil
 end
 
+-- The metatable itself, where the host lets one see behind `__metatable`.
+local metatable = globals.member("debug", "getmetatable")
+if not pcall(metatable, "") then
+    metatable = getmetatable
+end
+
 --- True when something can be called.
 ---@param value any
 ---@return boolean
@@ -222,8 +229,8 @@ function check.callable(value)
     if type(value) == "function" then
         return true
     end
-    local meta = debug and debug.getmetatable(value) or getmetatable(value)
-    return type(meta) == "table" and meta.__call ~= nil
+    local meta = metatable(value)
+    return type(meta) == "table" and rawget(meta, "__call") ~= nil
 end
 
 return check

@@ -3,6 +3,7 @@
 local call = require "kataven.call"
 local check = require "kataven.check"
 local core = require "kataven.core"
+local globals = require "kataven.globals"
 local headers = require "kataven.headers"
 local options = require "kataven.options"
 local parallel = require "kataven.parallel"
@@ -54,8 +55,8 @@ local widgetKeys = require "kataven.widget_keys"
 local NOTHING = {}
 
 local function luaName()
-    local jit = rawget(_G, "jit")
-    return type(jit) == "table" and jit.version or _VERSION
+    local jit = globals.get "jit"
+    return type(jit) == "table" and jit.version or globals.get "_VERSION" or "Lua"
 end
 
 local function ownHeaders(o)
@@ -255,7 +256,7 @@ function client.new(o)
         if given == self then
             given = ...
         end
-        local made, problem = require("kataven.queue").new(inside, given)
+        local made, problem = globals.require("kataven.queue").new(inside, given)
         if not made then
             error(problem, 2)
         end

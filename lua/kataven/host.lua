@@ -2,6 +2,7 @@
 
 local check = require "kataven.check"
 local core = require "kataven.core"
+local globals = require "kataven.globals"
 
 ---@class kataven.Host
 ---@field wait fun(seconds: number, fd?: integer) lets the host run, and comes back after the time or sooner
@@ -24,7 +25,7 @@ local LIBRARIES = {
 --- Whether this is OpenResty, where blocking would stop every request of a worker.
 ---@return boolean
 function host.isOpenResty()
-    local ngx = rawget(_G, "ngx")
+    local ngx = globals.get "ngx"
     return type(ngx) == "table" and check.callable(ngx.sleep)
 end
 
@@ -34,7 +35,7 @@ local function libraryProblem(name)
     elseif not LIBRARIES[name] then
         return nil
     end
-    local found, why = pcall(require, name)
+    local found, why = pcall(globals.require, name)
     if found then
         return nil
     end
@@ -54,7 +55,7 @@ function host.named(name)
                 return nil, problem
             end
             local made
-            made, problem = require("kataven.host." .. name)()
+            made, problem = globals.require("kataven.host." .. name)()
             return made, problem
         end
     end
@@ -89,7 +90,7 @@ host.PROBES = isYieldable == nil
 --- Whether this is a coroutine, and not the main program.
 ---@return boolean
 function host.inCoroutine()
-    local thread, main = coroutine.running()
+    local thread, main = globals.running()
     return thread ~= nil and not main
 end
 

@@ -4,11 +4,16 @@
 ---     local client  = kataven.new { apiKey = "sk_live_acme_..." }
 ---     local keys    = kataven.assert(client.widgetKeys.list())
 
+-- The core asks for cjson too; but a sandbox's `require` may be hidden from C. Where
+-- it does not load, the core says what to do.
+pcall(require, "cjson")
+
 local canceller = require "kataven.canceller"
 local check = require "kataven.check"
 local client = require "kataven.client"
 local core = require "kataven.core"
 local errors = require "kataven.errors"
+local globals = require "kataven.globals"
 local options = require "kataven.options"
 local plan = require "kataven.plan"
 
@@ -96,7 +101,7 @@ end
 return setmetatable(kataven, {
     __index = function(self, name)
         if name == "cassette" then
-            local cassette = require "kataven.cassette"
+            local cassette = globals.require "kataven.cassette"
             rawset(self, name, cassette)
             return cassette
         end

@@ -5,6 +5,7 @@ local canceller = require "kataven.canceller"
 local check = require "kataven.check"
 local core = require "kataven.core"
 local default = require "kataven.cassette.default"
+local globals = require "kataven.globals"
 local headers = require "kataven.headers"
 local host = require "kataven.host"
 local log = require "kataven.log"
@@ -22,11 +23,7 @@ options.CLIENT_KNOWN = {
     "transport", "wait", "log",
 }
 
--- An empty variable counts as one that is not set.
-local function env(name)
-    local value = os.getenv(name)
-    return value ~= "" and value or nil
-end
+local env = globals.getenv
 
 local function retryProblem(retry)
     if retry == nil or type(retry) == "boolean" then
@@ -255,7 +252,7 @@ function options.client(given)
     o.maxConcurrent = o.maxConcurrent or 20
     o.maxResponseBytes = o.maxResponseBytes or 64 * 1024 * 1024
     o.retry = options.retryPolicy(RETRY_DEFAULTS, o.retry)
-    if o.log == nil and os.getenv "KATAVEN_LOG" == "debug" then
+    if o.log == nil and env "KATAVEN_LOG" == "debug" then
         o.log = log.stderr
     end
     return o

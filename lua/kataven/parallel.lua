@@ -3,6 +3,7 @@
 
 local check = require "kataven.check"
 local core = require "kataven.core"
+local globals = require "kataven.globals"
 local result = require "kataven.result"
 local waiting = require "kataven.waiting"
 
@@ -213,6 +214,9 @@ local function problemOf(tasks, given)
         end
     end
     problem = given and check.unknown(given, OPTIONS, "option")
+    if not problem and not globals.member("coroutine", "create") then
+        problem = "client:parallel needs coroutines, which this host does not grant: make one call after another"
+    end
     if not problem and given and given.progress ~= nil and not check.callable(given.progress) then
         problem = ("progress must be a function of (done, total), got %s"):format(check.describe(given.progress))
     end

@@ -2,6 +2,7 @@
 --- a crew of client:parallel's does, or the thread is blocked.
 
 local core = require "kataven.core"
+local globals = require "kataven.globals"
 local host = require "kataven.host"
 
 local waiting = {}
@@ -120,7 +121,7 @@ end
 ---@return string? problem
 ---@return table? crew
 function waiting.place(client)
-    local thread = coroutine.running()
+    local thread = globals.running()
     local task = thread and waiting.tasks[thread]
     if task and not host.canYield() then
         task = nil

@@ -2,6 +2,7 @@
 --- put in place, else the file that KATAVEN_CASSETTE names. So a script can be
 --- recorded and replayed without a change to it.
 
+local globals = require "kataven.globals"
 local lasting = require "kataven.cassette.lasting"
 
 local default = {}
@@ -17,7 +18,7 @@ local opened = lasting.table "opened"
 -- Calls a function when this Lua state is closed. Only userdata are finalised
 -- on Lua 5.1 and LuaJIT.
 local function atExit(run)
-    local newproxy = rawget(_G, "newproxy")
+    local newproxy = globals.get "newproxy"
 
     if not newproxy then
         return setmetatable({}, { __gc = run })
@@ -29,7 +30,7 @@ end
 
 local function shared(path)
     if not opened[path] then
-        local cassette, problem = require("kataven.cassette").try(path, nil, "always")
+        local cassette, problem = globals.require("kataven.cassette").try(path, nil, "always")
 
         if not cassette then
             return nil, "KATAVEN_CASSETTE: " .. problem
@@ -59,9 +60,9 @@ end
 ---@return kataven.Cassette|nil
 ---@return string|nil problem
 function default.transport()
-    local path = os.getenv "KATAVEN_CASSETTE"
+    local path = globals.getenv "KATAVEN_CASSETTE"
 
-    if placed or not path or path == "" then
+    if placed or not path then
         return placed
     end
     return shared(path)

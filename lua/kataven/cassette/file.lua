@@ -34,6 +34,7 @@
 local base64 = require "kataven.base64"
 local check = require "kataven.check"
 local core = require "kataven.core"
+local globals = require "kataven.globals"
 local json = require "kataven.cassette.json"
 
 local file = {}
@@ -303,7 +304,11 @@ function file.read(path)
     if core.isFile(path) == false then
         return nil, path .. ": it is not a regular file"
     end
-    local handle, message, code = io.open(path, "rb")
+    local open = globals.member("io", "open")
+    if not open then
+        return nil, path .. ": this host grants no io.open"
+    end
+    local handle, message, code = open(path, "rb")
 
     if not handle then
         return nil, message, code == NO_SUCH_FILE

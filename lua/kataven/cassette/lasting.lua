@@ -1,6 +1,8 @@
 --- What the recordings of one Lua state have to know of one another. It outlives
 --- the modules: busted unloads them after each spec file.
 
+local globals = require "kataven.globals"
+
 local lasting = {}
 
 local here = {}
@@ -9,9 +11,8 @@ local here = {}
 ---@param name string
 ---@return table
 function lasting.table(name)
-    -- A host may have taken `debug` away.
-    local debug = rawget(_G, "debug")
-    local all = type(debug) == "table" and debug.getregistry and debug.getregistry() or here
+    local found, all = pcall(globals.member("debug", "getregistry"))
+    all = found and all or here
     local key = "kataven.cassette." .. name
 
     all[key] = all[key] or {}
@@ -23,7 +24,7 @@ end
 ---@param path string
 ---@return string
 function lasting.path(path)
-    local base = path:sub(1, 1) ~= "/" and os.getenv "PWD" or ""
+    local base = path:sub(1, 1) ~= "/" and globals.getenv "PWD" or ""
     local full = base:sub(1, 1) == "/" and base .. "/" .. path or path
     local absolute = full:sub(1, 1) == "/"
     local parts = {}

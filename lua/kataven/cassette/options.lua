@@ -2,6 +2,7 @@
 --- which mode is in force once the environment has had its say.
 
 local check = require "kataven.check"
+local globals = require "kataven.globals"
 
 ---@class kataven.cassette.Options
 ---@field mode "replay"|"record"|"append"|"once"|nil
@@ -23,12 +24,7 @@ local OPTIONS = { "allowRepeats", "match", "matchHeaders", "mode", "redact" }
 local MODES = { replay = true, record = true, append = true, once = true }
 local MODE_WANTED = 'must be "replay", "record", "append" or "once"'
 
--- The environment, with an empty variable as good as none.
-local function environment(name)
-    local value = os.getenv(name)
-
-    return value ~= "" and value or nil
-end
+local environment = globals.getenv
 
 -- The mode that is in force, and whether CI decided it; or nil and what is wrong. A continuous integration
 -- run replays whatever is asked for, so that it can never reach the network.

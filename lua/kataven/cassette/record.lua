@@ -9,6 +9,7 @@ local answer = require "kataven.answer"
 local base64 = require "kataven.base64"
 local canon = require "kataven.cassette.canon"
 local core = require "kataven.core"
+local globals = require "kataven.globals"
 local json = require "kataven.cassette.json"
 local redact = require "kataven.redact"
 
@@ -185,7 +186,10 @@ function record.settleDate(response)
 
     -- What differs with this machine's clock would differ in a replay.
     if core.retryAfter(told, date, 0) ~= core.retryAfter(told, date, 1) then
-        local now = os.date("!*t")
+        local known, now = pcall(globals.member("os", "date"), "!*t")
+        if not known then
+            return
+        end
         headers["date"] = ("%s, %02d %s %d %02d:%02d:%02d GMT"):format(
             DAYS[now.wday], now.day, MONTHS[now.month], now.year, now.hour, now.min, now.sec)
     end

@@ -8,6 +8,7 @@
 local base64 = require "kataven.base64"
 local core = require "kataven.core"
 local file = require "kataven.cassette.file"
+local globals = require "kataven.globals"
 local json = require "kataven.cassette.json"
 local lasting = require "kataven.cassette.lasting"
 local record = require "kataven.cassette.record"
@@ -89,7 +90,7 @@ function recorder.new(path, settings, kept)
         anew = kept == nil,
         file = fileOf(path),
     }, Recorder)
-    local token = os.getenv "KATAVEN_API_KEY"
+    local token = globals.getenv "KATAVEN_API_KEY"
 
     self.secrets.learnToken(token)
     for i, interaction in ipairs(kept and json.decodeExact(kept).interactions or {}) do

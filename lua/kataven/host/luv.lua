@@ -1,8 +1,11 @@
 --- luv: a wait watches the client's descriptor, with a timer beside it, and the
 --- loop's callbacks resume the coroutines.
 
+local globals = require "kataven.globals"
 local host = require "kataven.host"
 local uv = require "luv"
+
+local traceback = globals.member("debug", "traceback")
 
 -- Who waits on each descriptor: libuv takes one handle for each.
 local watched = {}
@@ -41,7 +44,7 @@ local function go(waiter)
     end
     local ok, why = coroutine.resume(waiter.thread)
     if not ok then
-        error(type(why) == "string" and debug.traceback(waiter.thread, why) or why, 0)
+        error(type(why) == "string" and traceback and traceback(waiter.thread, why) or why, 0)
     end
 end
 

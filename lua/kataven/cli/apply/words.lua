@@ -89,8 +89,9 @@ local function lostCreate(failure)
             and (" (created %s)"):format(tostring(row.created_at)) or "")
     end
     if found[2] then
-        return ("There are %d of that name now: %s. At most one of them is this run's: find out by when it was created, "
-            .. "and %s. Its text cannot be had any more"):format(#found, table.concat(found, ", "), revoke "ID")
+        return ("There are %d of that name now: %s. At most one of them is this run's: find out by when it was "
+            .. "created, and %s. Its text cannot be had any more"):format(#found, table.concat(found, ", "),
+            revoke "ID")
     end
     return ("There is one of that name now: %s. Unless somebody else has made it meanwhile, its text cannot be had "
         .. "any more: %s"):format(found[1], revoke(found[1]))
