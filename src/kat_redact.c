@@ -5,13 +5,19 @@
 enum {
     PREFIX = 8,  /* of a key: sk_live_ */
     LONGEST = 6, /* escape: \u002d */
-    KEY = 1,     /* a node where a key's prefix ends */
-    KEY64 = 2,   /* a node where what every key in Base64 holds ends */
+    LEVELS = 7,
+    KEY = 1,   /* a node where a key's prefix ends */
+    KEY64 = 2, /* a node where what every key in Base64 holds ends */
     /* What is known of a byte of the text. */
     COVERED = 1, /* it is part of a secret */
     JOINED = 2,  /* so is the byte before it, of the same one */
     FORM = 4     /* the secret is a form */
 };
+
+/* The sign of the escapes that are undone from each level to the next. Percent
+ * signs go first: to undo one early harms no other, whereas of two backslashes it
+ * matters which was there first. */
+static const char SIGNS[LEVELS + 1] = "%%\\%\\%\\";
 
 typedef struct kat_redact_node {
     uint32_t child, sibling;
@@ -36,12 +42,19 @@ typedef struct reader {
     bool in_key, in_run; /* within a key; within a run of letters and digits … */
     bool run_is_key;     /* … that is one in Base64 */
     size_t key_from, run_from;
+    /* The node, had the latest escape been none: a text may have "%5" before a token
+     * that begins with an "e". 0 once no form begins within that escape. */
+    uint32_t plain_node;
+    uint32_t plain_age; /* bytes since that escape */
+    size_t plain_from;
     size_t from, to; /* the secret that was marked last; empty at first */
     size_t count;    /* of bytes so far, as an index of `starts` */
     size_t *starts;  /* where the latest bytes began: a ring, NULL at level 0 */
     /* What may turn out to be an escape, on its way to the next level. */
     unit pending[LONGEST];
+    unsigned char bytes[LONGEST]; /* the same, in a row */
     int waiting;
+    bool differs; /* from the level below, since it began */
 } reader;
 
 typedef struct scan {
@@ -53,7 +66,7 @@ typedef struct scan {
     int top;     /* the highest level that differs from the one below it */
     int found;
     bool failed;
-    reader levels[KAT_REDACT_LEVELS + 1];
+    reader levels[LEVELS + 1];
 } scan;
 
 static uint32_t child_of(const kat_redactor *r, uint32_t at, unsigned char byte)
@@ -302,6 +315,19 @@ static void read_keys(scan *s, reader *l, unit u)
         mark(s, l, l->run_from, u.to, -1);
 }
 
+static void read_plainly(scan *s, reader *l, unit u)
+{
+    const node *at;
+
+    l->plain_node = step(s->r, l->plain_node, u.byte);
+    l->plain_age++;
+    at = &s->r->nodes[l->plain_node];
+    if (at->depth <= l->plain_age)
+        l->plain_node = 0;
+    else if (s->r->nodes[at->whole].depth > l->plain_age)
+        mark(s, l, l->plain_from, u.to, (int)s->r->nodes[at->whole].form);
+}
+
 static void read_unit(scan *s, reader *l, unit u)
 {
     const kat_redactor *r = s->r;
@@ -314,8 +340,30 @@ static void read_unit(scan *s, reader *l, unit u)
     whole = r->nodes[l->node].whole;
     if (whole != 0)
         mark(s, l, start_of(s, l, r->nodes[whole].depth, u.to), u.to, (int)r->nodes[whole].form);
+    if (l->plain_node != 0 && !s->failed)
+        read_plainly(s, l, u);
     if (r->keys && !s->failed)
         read_keys(s, l, u);
+}
+
+/* Has all levels above one remember an escape as it is written. */
+static void keep_plain(scan *s, int level, const unit *units, int count)
+{
+    const node *nodes = s->r->nodes;
+    uint32_t at = 0;
+    int i;
+
+    for (i = 0; i < count; i++)
+        at = step(s->r, at, units[i].byte);
+    for (i = level + 1; i <= s->top && at != 0; i++) {
+        reader *l = &s->levels[i];
+
+        if (nodes[at].depth > nodes[l->plain_node].depth) {
+            l->plain_node = at;
+            l->plain_age = 0;
+            l->plain_from = units[0].from;
+        }
+    }
 }
 
 static int hex(unsigned char c)
@@ -326,18 +374,9 @@ static int hex(unsigned char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* A number of so many hexadecimal digits; -1 where one of those that are there is
- * none, -2 where some are not there yet. */
-static int number(const unsigned char *p, int there, int digits)
+static bool is_sign(unsigned char c)
 {
-    int i, value = 0;
-
-    for (i = 0; i < digits && i < there; i++) {
-        if (hex(p[i]) < 0)
-            return -1;
-        value = value * 16 + hex(p[i]);
-    }
-    return there < digits ? -2 : value;
+    return c == '%' || c == '\\';
 }
 
 /* A code point below U+10000 as UTF-8; gives the number of bytes. */
@@ -358,41 +397,54 @@ static int put_utf8(unsigned char out[3], int code)
     return 3;
 }
 
-/* Reads an escape that the bytes begin with, of which only `there` have come so
- * far. Gives its length, and what it stands for; 0 where it is none; -1 where that
- * shows with more bytes only. */
-static int escape(const unsigned char *p, int there, unsigned char out[3], int *made)
-{
-    bool unicode = p[0] == '\\' && there > 1 && p[1] == 'u';
-    int skip = unicode ? 2 : 1, code;
+/* What bytes that begin with a sign are: an escape of so many bytes, which stands
+ * for `made` bytes; none, length 0; or, with length -1, more has to come to tell.
+ * `doubt`: what shows that it is none is the other sign, and may come to be read
+ * as something else. */
+typedef struct reading {
+    int length, made;
+    bool doubt;
+    unsigned char bytes[3];
+} reading;
 
-    if (p[0] != '%' && p[0] != '\\')
-        return 0;
+static reading read_escape(const unsigned char *p, int there)
+{
+    reading r = {.length = -1, .made = 1};
+    bool unicode = p[0] == '\\' && there > 1 && p[1] == 'u';
+    int at = unicode ? 2 : 1, whole = unicode ? 6 : 3, code = 0;
+
     if (p[0] == '\\' && !unicode) {
         if (there < 2)
-            return -1;
-        out[0] = p[1];
-        *made = 1;
-        return p[1] == '"' || p[1] == '\\' || p[1] == '/' ? 2 : 0;
+            return r;
+        r.bytes[0] = p[1];
+        r.length = p[1] == '"' || p[1] == '\\' || p[1] == '/' ? 2 : 0;
+        r.doubt = p[1] == '%';
+        return r;
     }
-    code = number(p + skip, there - skip, unicode ? 4 : 2);
-    if (code < 0)
-        return code == -2 ? -1 : 0;
-    if (unicode) {
-        *made = put_utf8(out, code);
-        return 6;
+    for (; at < whole && at < there; at++) {
+        if (hex(p[at]) < 0) {
+            r.length = 0;
+            r.doubt = p[at] != p[0] && is_sign(p[at]);
+            return r;
+        }
+        code = code * 16 + hex(p[at]);
     }
-    out[0] = (unsigned char)code;
-    *made = 1;
-    return 3;
+    if (at < whole)
+        return r;
+    r.length = whole;
+    r.bytes[0] = (unsigned char)code;
+    if (unicode)
+        r.made = put_utf8(r.bytes, code);
+    return r;
 }
 
-/* Begins the next level, which has been the same as the top until now. */
-static void rise(scan *s)
+/* Begins the next level, which has been the same as the top until now; the next byte
+ * of both is at `at`. */
+static void rise(scan *s, size_t at)
 {
     const reader *below = &s->levels[s->top];
     reader *l = &s->levels[s->top + 1];
-    size_t i, known = s->r->nodes[below->node].depth, at = below->pending[0].from;
+    size_t i, known = s->r->nodes[below->node].depth;
 
     if (!s->rings) {
         size_t size = 2 * PREFIX;
@@ -400,13 +452,14 @@ static void rise(scan *s)
         while (size < s->r->depth)
             size *= 2;
         s->mask = size - 1;
-        s->rings = kat_malloc(KAT_REDACT_LEVELS * size * sizeof *s->rings);
+        s->rings = kat_malloc(LEVELS * size * sizeof *s->rings);
         s->failed = !s->rings;
         if (s->failed)
             return;
     }
     *l = *below;
     l->waiting = 0;
+    l->differs = false;
     l->starts = s->rings + (size_t)s->top * (s->mask + 1);
     for (i = 1; i <= known; i++)
         l->starts[(l->count - i) & s->mask] =
@@ -416,39 +469,57 @@ static void rise(scan *s)
 
 static void push(scan *s, int level, unit u);
 
-/* Sends what is known to be an escape, or none, of what waits at a level: there as
- * it is, to the next level as it reads. `all`: nothing more will come. */
+/* Passes on the first `count` bytes that wait at a level: there as they are, to the
+ * next level, where that differs, as they read. */
+static void pass(scan *s, int level, int count, const reading *escape)
+{
+    reader *l = &s->levels[level];
+    unit units[LONGEST], u;
+    int i;
+
+    l->waiting -= count;
+    for (i = 0; i < count; i++)
+        units[i] = l->pending[i];
+    for (i = 0; i < l->waiting; i++) {
+        l->pending[i] = l->pending[i + count];
+        l->bytes[i] = l->bytes[i + count];
+    }
+    for (i = 0; i < count; i++)
+        read_unit(s, l, units[i]);
+    u = units[0];
+    u.to = units[count - 1].to;
+    if (!escape) {
+        push(s, level + 1, u);
+        return;
+    }
+    s->levels[level + 1].differs = true;
+    for (i = 0; i < escape->made; i++) {
+        u.byte = escape->bytes[i];
+        push(s, level + 1, u);
+    }
+    keep_plain(s, level, units, count);
+}
+
+/* Passes on what is known to be an escape, or none. `all`: nothing more will come. */
 static void settle(scan *s, int level, bool all)
 {
     reader *l = &s->levels[level];
+    reading escape;
 
     while (l->waiting > 0 && !s->failed) {
-        unsigned char bytes[LONGEST], out[3] = {0};
-        int i, made = 0, used;
-        unit u = l->pending[0];
-
-        for (i = 0; i < l->waiting; i++)
-            bytes[i] = l->pending[i].byte;
-        used = escape(bytes, l->waiting, out, &made);
-        if (used < 0 && !all)
+        escape = (reading){0};
+        if (l->bytes[0] == (unsigned char)SIGNS[level])
+            escape = read_escape(l->bytes, l->waiting);
+        else
+            escape.doubt = is_sign(l->bytes[0]);
+        if (escape.length < 0 && !all)
             return;
-        if (used > 0 && level == s->top)
-            rise(s);
-        if (s->failed)
-            return;
-        for (i = 0; i < used || i < 1; i++)
-            read_unit(s, l, l->pending[i]);
-        u.to = l->pending[i - 1].to;
-        l->waiting -= i;
-        memmove(l->pending, l->pending + i, (size_t)l->waiting * sizeof *l->pending);
-        if (used > 0) {
-            for (i = 0; i < made; i++) {
-                u.byte = out[i];
-                push(s, level + 1, u);
-            }
-        } else if (level < s->top) {
-            push(s, level + 1, u);
-        }
+        /* A sign that is none here, and may be one there, has to wait there. */
+        if (level == s->top && (escape.length > 0 || escape.doubt))
+            rise(s, l->pending[0].from);
+        if (!s->failed)
+            pass(s, level, escape.length > 0 ? escape.length : 1,
+                 escape.length > 0 ? &escape : NULL);
     }
 }
 
@@ -458,18 +529,31 @@ static void push(scan *s, int level, unit u)
     for (; level <= s->top && !s->failed; level++) {
         reader *l = &s->levels[level];
 
-        if (level < KAT_REDACT_LEVELS && (l->waiting > 0 || u.byte == '%' || u.byte == '\\')) {
+        if (level < LEVELS && (l->waiting > 0 || u.byte == (unsigned char)SIGNS[level])) {
+            l->bytes[l->waiting] = u.byte;
             l->pending[l->waiting++] = u;
             settle(s, level, false);
             return;
         }
-        read_unit(s, l, u);
+        if (level == s->top && level < LEVELS && is_sign(u.byte))
+            rise(s, u.from);
+        if (!s->failed)
+            read_unit(s, l, u);
     }
 }
 
 static bool is_idle(const reader *l)
 {
-    return l->node == 0 && !l->in_key && !l->in_run && !l->run_is_key && l->waiting == 0;
+    return l->node == 0 && l->plain_node == 0 && !l->in_key && !l->in_run && !l->run_is_key &&
+           l->waiting == 0;
+}
+
+/* Whether the top level will read on as the one below it does. */
+static bool is_spare(const scan *s)
+{
+    const reader *l = &s->levels[s->top];
+
+    return l->differs ? is_idle(l) && is_idle(l - 1) : l->waiting == 0;
 }
 
 static void read_text(scan *s, const char *text)
@@ -479,11 +563,10 @@ static void read_text(scan *s, const char *text)
 
     for (i = 0; i < s->len && !s->failed; i++) {
         push(s, 0, (unit){i, i + 1, (unsigned char)text[i]});
-        /* Two levels that are in the midst of nothing will read on alike. */
-        while (s->top > 0 && is_idle(&s->levels[s->top]) && is_idle(&s->levels[s->top - 1]))
+        while (s->top > 0 && is_spare(s))
             s->top--;
     }
-    for (level = 0; level <= s->top && level < KAT_REDACT_LEVELS; level++)
+    for (level = 0; level <= s->top && level < LEVELS; level++)
         settle(s, level, true);
 }
 
@@ -545,18 +628,20 @@ bool kat_redact(kat_redactor *r, const char *text, size_t len, kat_buf *out, int
 bool kat_unescape(kat_buf *out, const char *text, size_t len)
 {
     const unsigned char *p = (const unsigned char *)text;
-    size_t at = 0;
+    size_t at = 0, left;
 
     if (!kat_buf_reserve(out, len))
         return false;
     while (at < len) {
-        unsigned char bytes[3];
-        int made,
-            used = escape(p + at, len - at < LONGEST ? (int)(len - at) : LONGEST, bytes, &made);
+        reading escape = {0};
 
-        if (used > 0 ? !kat_buf_add(out, bytes, (size_t)made) : !kat_buf_addc(out, text[at]))
+        left = len - at;
+        if (is_sign(p[at]))
+            escape = read_escape(p + at, left < LONGEST ? (int)left : LONGEST);
+        if (escape.length > 0 ? !kat_buf_add(out, escape.bytes, (size_t)escape.made)
+                              : !kat_buf_addc(out, text[at]))
             return false;
-        at += used > 0 ? (size_t)used : 1;
+        at += escape.length > 0 ? (size_t)escape.length : 1;
     }
     return true;
 }

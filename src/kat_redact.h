@@ -3,16 +3,14 @@
  * Two kinds are known. *Forms* are given strings: a token as it is, in lower
  * case, in Base64. *Keys* are all that looks like a Kataven key (sk_live_…,
  * pk_live_…), whoever owns it, in Base64 too. Both are found in the text as it
- * stands and with its escapes undone (%2D, \u002d, \/), up to KAT_REDACT_LEVELS
- * times over. */
+ * stands and with its escapes undone, of a URL (%2D) and of JSON (\u002d, \/),
+ * whichever was put around which: three times over, and percent signs a fourth. */
 #ifndef KAT_REDACT_H
 #define KAT_REDACT_H
 
 #include "kat_buf.h"
 
 KAT_BEGIN_DECLS
-
-enum { KAT_REDACT_LEVELS = 6 };
 
 /* Takes the place of a secret. */
 #define KAT_REDACT_MASK "[redacted]"
@@ -44,7 +42,7 @@ void kat_redactor_free(kat_redactor *r);
  * -1 for a key. False when memory has run out. */
 bool kat_redact(kat_redactor *r, const char *text, size_t len, kat_buf *out, int *found);
 
-/* Appends the text with its escapes undone once. False when memory has run out. */
+/* Appends the text with its escapes of both kinds undone once. False when memory has run out. */
 bool kat_unescape(kat_buf *out, const char *text, size_t len);
 
 KAT_END_DECLS

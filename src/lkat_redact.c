@@ -7,15 +7,17 @@ static const char TYPE[] = "kataven.redactor";
 typedef struct redactor {
     kat_redactor forms;
     kat_buf out; /* empty between calls, unless one ran out of memory */
+    bool gone;   /* it was collected; a finaliser may still use it */
 } redactor;
 
-/* __gc and __close: idempotent. A redactor without forms finds nothing. */
+/* __gc and __close: idempotent. */
 static int redactor_gc(lua_State *L)
 {
     redactor *r = luaL_checkudata(L, 1, TYPE);
 
     kat_redactor_free(&r->forms);
     kat_buf_free(&r->out);
+    r->gone = true;
     return 0;
 }
 
@@ -32,11 +34,16 @@ static int look(lua_State *L, redactor *r)
     return found;
 }
 
-/* redactor:text(text) -> the text without its secrets */
+/* redactor:text(text) -> the text without its secrets; once it was collected, it
+ * knows none, and hides everything */
 static int redactor_text(lua_State *L)
 {
     redactor *r = luaL_checkudata(L, 1, TYPE);
 
+    if (r->gone) {
+        lua_pushliteral(L, KAT_REDACT_MASK);
+        return 1;
+    }
     if (look(L, r) == 0)
         lua_settop(L, 2);
     else
@@ -50,8 +57,11 @@ static int redactor_text(lua_State *L)
 static int redactor_find(lua_State *L)
 {
     redactor *r = luaL_checkudata(L, 1, TYPE);
-    int found = look(L, r);
+    int found;
 
+    if (r->gone)
+        return luaL_error(L, "what finds secrets was collected");
+    found = look(L, r);
     kat_buf_free(&r->out);
     if (found == 0)
         return 0;

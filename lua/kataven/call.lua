@@ -163,7 +163,7 @@ end
 local function refusal(self, response)
     local outcome = { safe = self.safe, sent = true, status = response.status }
     local told = response.headers["retry-after"]
-    told = core.retryAfter(told and told:match "^%s*(.-)%s*$", response.headers["date"])
+    told = core.retryAfter(told and told:match("^.*%S", told:find "%S" or #told + 1), response.headers["date"])
     local err = failures.answered(self, response, outcome, told)
     return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
         timeLeft(self))

@@ -179,13 +179,15 @@ function redact.value(value, redactor)
         -- Names that read the same without their secrets stay apart, in an
         -- order of their own.
         table.sort(names)
+        local counts = {}
         for _, name in ipairs(names) do
             local clean = copy(name)
-            local free, count = clean, 1
+            local free, count = clean, counts[clean] or 1
             while t[free] ~= nil do
                 count = count + 1
                 free = ("%s %d"):format(clean, count)
             end
+            counts[clean] = count
             t[free] = copy(v[name])
         end
         return core.isArray(v) and core.array(t) or t

@@ -40,6 +40,26 @@ local function fillEmptyArrays(text, filler)
     return table.concat(pieces)
 end
 
+-- A short string that is nowhere in a text of good JSON. It is of U+0001 and U+0002,
+-- for which there is one escape each.
+local function unusedString(text)
+    local used, number = {}, 1
+    for run in text:gsub("\\u000([12])", { ["1"] = "\1", ["2"] = "\2" }):gmatch "[\1\2]+" do
+        used[run] = true
+    end
+    while true do
+        local digits, left = "", number
+        while left > 0 do
+            local digit = 2 - left % 2
+            digits, left = string.char(digit) .. digits, (left - digit) / 2
+        end
+        if not used[digits] then
+            return digits
+        end
+        number = number + 1
+    end
+end
+
 -- Empties and marks the arrays that hold nothing but the filler.
 local function markEmptyArrays(value, filler)
     if type(value) ~= "table" then
@@ -68,14 +88,9 @@ function json.decodeExact(text)
     elseif not text:find("%[%s*%]") then
         return value
     end
-    -- Good JSON can hold U+0001 only as this escape, so a longer run of it than
-    -- any in the text is a string that occurs nowhere in it.
-    local filler = "\\u0001"
-    while text:find(filler, 1, true) do
-        filler = filler .. "\\u0001"
-    end
-    value = core.decode(fillEmptyArrays(text, '"' .. filler .. '"'), true)
-    markEmptyArrays(value, ("\1"):rep(#filler / 6))
+    local filler = unusedString(text)
+    value = core.decode(fillEmptyArrays(text, core.encode(filler)), true)
+    markEmptyArrays(value, filler)
     return value
 end
 
@@ -121,7 +136,7 @@ function json.inLines(text, message)
     local problem, byte = message:match("^(.-),? at byte (%d+)$")
     local before = text:sub(1, byte - 1)
     local _, lines = before:gsub("\n", "")
-    local _, column = before:match("[^\n]*$"):gsub("[^\128-\191]", "")
+    local _, column = before:sub(before:match("^.*\n()") or 1):gsub("[^\128-\191]", "")
     return ("line %d, column %d: damaged JSON: %s"):format(lines + 1, column + 1, problem)
 end
 

@@ -1,6 +1,8 @@
 --- What a failed call of the client's comes to for whoever typed the command: the
 --- library's advice in terms of the command, and more where there is some.
 
+local text = require "kataven.cli.text"
+
 local advice = {}
 
 -- What the library says of a lost answer; each command knows better.
@@ -29,13 +31,8 @@ local BY_CLASS = {
     { "TimeoutError", "--timeout gives it longer" },
 }
 
-local function replace(text, what, by)
-    local start, stop = text:find(what, 1, true)
-    while start do
-        text = text:sub(1, start - 1) .. by .. text:sub(stop + 1)
-        start, stop = text:find(what, start + #by, true)
-    end
-    return text
+local function replace(message, what, by)
+    return (message:gsub(what:gsub("%p", "%%%0"), (by:gsub("%%", "%%%%"))))
 end
 
 local function more(err, command)
@@ -75,7 +72,7 @@ end
 function advice.line(err, command)
     local where = err.method and ("%s %s: "):format(err.method, err.path) or ""
     local line = ("%s: %s%s"):format(err.name, where, advice.message(err, command))
-    return (line:gsub(":?%s*\n%s*", "; ")) -- a CassetteError has several
+    return text.joined(line, ":", "; ") -- a CassetteError has several lines
 end
 
 return advice

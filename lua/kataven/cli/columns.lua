@@ -13,6 +13,18 @@ local GAP = "  "
 ---@field least? integer how narrow it may get, in places; never cut without it
 ---@field short? fun(row: any): string what a row's cell may be where it is too wide
 
+-- No column is filled up further. One server's text of a mebibyte would take as much
+-- in every other line.
+local MOST_FILLED = 200
+
+--- The blanks that fill a text up to a width.
+---@param what string what text.plain gave
+---@param width integer
+---@return string
+function columns.pad(what, width)
+    return (" "):rep(math.min(width, MOST_FILLED) - text.width(what))
+end
+
 local function widest(cells)
     local width = 0
     for _, cell in ipairs(cells) do
@@ -81,10 +93,10 @@ function columns.table(given, rows, paint, most)
         local parts = {}
         for index, column in ipairs(made) do
             local cell = column.cells[line]
-            local pad = index < #made and (" "):rep(widths[index] - text.width(cell.text)) or ""
+            local pad = index < #made and columns.pad(cell.text, widths[index]) or ""
             parts[index] = (cell.colour and paint(cell.colour, cell.text) or cell.text) .. pad
         end
-        lines[line] = table.concat(parts, GAP):gsub("%s+$", "") .. "\n"
+        lines[line] = (table.concat(parts, GAP):match "^.*%S" or "") .. "\n"
     end
     return table.concat(lines)
 end

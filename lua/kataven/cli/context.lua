@@ -55,7 +55,7 @@ function context.ending(raised)
     elseif errors.isError(raised) then
         return ending(context.FAILED, raised)
     end
-    local trace = debug.traceback(tostring(raised), 2):gsub("%s*\n%s*", " | ")
+    local trace = text.joined(debug.traceback(tostring(raised), 2), "", " | ")
     return ending(context.FAILED, { name = "InternalError", message = "a mistake in the command itself: " .. trace })
 end
 

@@ -201,7 +201,7 @@ function keys.record(context, key)
         if name == "domain_allowlist" and keys.isBlocked(key) then
             shown = "none: the key is blocked"
         end
-        lines[index] = ("%s%s  %s\n"):format(context:colour("bold", title), (" "):rep(widest - text.width(title)),
+        lines[index] = ("%s%s  %s\n"):format(context:colour("bold", title), columns.pad(title, widest),
             text.plain(shown))
     end
     return table.concat(lines)

@@ -79,6 +79,28 @@ function text.plain(what)
     end)
 end
 
+--- Several lines in one, without the blanks around each. A pattern for these would
+--- look at a long run of them from each of its places.
+---@param what string
+---@param ending string what a line loses at its end, "" or a colon
+---@param between string
+---@return string
+function text.joined(what, ending, between)
+    local lines = {}
+    for line in (what .. "\n"):gmatch "([^\n]*)\n" do
+        local from = line:find "%S"
+        if from then
+            lines[#lines + 1] = line:match("^.*%S", from)
+        end
+    end
+    for index = 1, #lines - 1 do
+        if ending ~= "" and lines[index]:sub(-#ending) == ending then
+            lines[index] = lines[index]:sub(1, -#ending - 1)
+        end
+    end
+    return table.concat(lines, between)
+end
+
 --- A text as UTF-8: what is none becomes U+FFFD.
 ---@param what string
 ---@return string

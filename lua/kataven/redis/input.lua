@@ -4,6 +4,10 @@
 
 local input = {}
 
+-- Bytes: the lines of Redis's protocol are short. One without an end would be put
+-- together again with every piece that comes.
+local LONGEST_LINE = 64 * 1024
+
 ---@class kataven.redis.Input
 local Input = {}
 Input.__index = Input
@@ -37,6 +41,8 @@ end
 function Input:take(count)
     if count > self.size then
         return nil
+    elseif count < 0 then
+        error(("a length of %d"):format(count), 0)
     end
     if self.at + count - 1 > #self.text then
         join(self)
@@ -53,6 +59,9 @@ function Input:line()
     if not stop then
         join(self)
         stop = self.text:find("\r\n", self.at, true)
+        if not stop and self.size > LONGEST_LINE then
+            error(("a line of more than %d bytes"):format(LONGEST_LINE), 0)
+        end
     end
     return stop and self:take(stop + 2 - self.at):sub(1, -3)
 end

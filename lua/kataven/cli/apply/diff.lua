@@ -51,13 +51,12 @@ function diff.some(texts)
     return ("%s and %d more"):format(table.concat(texts, ", ", 1, MOST), #texts - MOST)
 end
 
-local function contains(list, wanted)
-    for _, member in ipairs(type(list) == "table" and list or {}) do
-        if member == wanted then
-            return true
-        end
+local function setOf(list)
+    local set = {}
+    for _, member in ipairs(list) do
+        set[member] = true
     end
-    return false
+    return set
 end
 
 -- The origins that are taken away, and those that are new.
@@ -66,14 +65,15 @@ local function allowlist(add, before, after)
         add("~", "    domain_allowlist: %s -> %s", listText(before), listText(after))
         return
     end
+    local wasThere, stays = setOf(before), setOf(after)
     add("~", "    domain_allowlist:")
     for _, origin in ipairs(before) do
-        if not contains(after, origin) then
+        if not stays[origin] then
             add("-", "-     %s", show(origin))
         end
     end
     for _, origin in ipairs(after) do
-        if not contains(before, origin) then
+        if not wasThere[origin] then
             add("+", "+     %s", show(origin))
         end
     end
