@@ -98,7 +98,8 @@ describe("kataven widget-keys", function()
                 .. "agent        agent_7\n"
                 .. "created      2026-11-24 09:30:00 (just now)\n"
                 .. "secret_text  pk_live_[redacted]\n", (out:gsub("%d+%-%d+%-%d+ %d+:%d+:%d+", "2026-11-24 09:30:00")))
-            assert.equal('Keep it: it is shown this once. In a page: data-client-key="pk_live_[redacted]"\n', err)
+            assert.equal("This is a replay: [redacted] stands for the key, which no cassette holds. In a page: "
+                .. 'data-client-key="pk_live_[redacted]"\n', err)
         end)
 
         it("says that a key without domains is blocked", function()

@@ -73,8 +73,8 @@ end
 -- Where a replay's cassette comes from.
 local function absence(path, settings)
     local how = settings.ci and "with CI=true nothing is recorded; record it elsewhere, and commit it"
-        or 'record it by running the program once with KATAVEN_CASSETTE_MODE=record (or mode = "record") and an API key, '
-            .. "or write it by hand"
+        or 'record it by running the program once with KATAVEN_CASSETTE_MODE=record (or mode = "record") and an API '
+            .. "key, or write it by hand"
 
     return ("there is no cassette %q. A replay never goes to the network, so the file has to be there first: %s. "
         .. "docs/testing-your-scripts.md of kataven-lua shows how. A relative path begins at the directory where the "
