@@ -78,7 +78,7 @@ describe("kataven.plaintext", function()
             return message
         end
         assert.matches("a table, got nothing", problem(nil))
-        assert.matches("a table, got true", problem(true))
+        assert.matches("a table, got a boolean", problem(true))
         assert.matches("call it with a dot", problem(kataven, {}))
         local secretive = problem(SECRET)
         assert.is_nil(secretive:find("9876543210", 1, true))

@@ -174,7 +174,8 @@ function DEFINE.apply(parser)
     flag(parser, "--dry-run", "dryRun", "Show what would be done, and end with 3 if there is anything.")
     flag(parser, "--prune", "prune", "Revoke the widget keys that the file does not name.")
     flag(parser, "--yes", "yes", "Do not ask. Needed with --prune where there is no terminal to ask on.")
-    option(parser, "--keys-out", "FILE", "keysOut", "Add the text of each created key to this file, and that of a secret key that it is paired with.")
+    option(parser, "--keys-out", "FILE", "keysOut", "Add the text of each created key to this file, and that of a "
+        .. "secret key that it is paired with.")
     parser:epilog("Examples:\n   kataven widget-keys apply keys.json --dry-run\n"
         .. "   kataven widget-keys apply keys.json --prune --yes --keys-out minted.jsonl" .. ELSEWHERE)
 end
