@@ -301,6 +301,49 @@ describe("the file of a recording", function()
         assert.matches("still holds a secret key", cassette:problem())
     end)
 
+    describe("is not saved with a secret that redact brought back", function()
+        local SECRET = "sk_live_acme-co_0123456789ABCDEF"
+
+        -- Records an answer with this body, in which `put` changes the response.
+        local function refused(body, put)
+            local client, cassette = over("record", {
+                { status = 200, headers = { ["content-type"] = "text/plain" }, body = body },
+            }, { redact = function(interaction)
+                if interaction.response then
+                    put(interaction.response)
+                end
+            end })
+            client:request { method = "GET", path = "/x" }
+            assert.is_nil(read(path))
+            assert.matches("still holds a secret key", cassette:problem())
+        end
+
+        local function percent(text)
+            return (text:gsub("[_-]", function(char) return ("%%%02x"):format(char:byte()) end))
+        end
+
+        it("percent-encoded, within Base64", function()
+            refused("it is " .. SECRET, function(response)
+                response.body, response.bodyBase64 = nil, base64.encode("\255" .. percent(SECRET))
+            end)
+        end)
+
+        it("in Base64 that was broken into lines", function()
+            refused("it is " .. SECRET, function(response)
+                response.body = base64.encode(SECRET):gsub(("."):rep(12), "%0\r\n")
+            end)
+            refused("it is " .. SECRET, function(response)
+                response.body = base64.encode(SECRET):gsub(("."):rep(12), "%0 ")
+            end)
+        end)
+
+        it("when it came encoded twice", function()
+            refused("it is " .. percent(SECRET):gsub("%%", "%%25"), function(response)
+                response.headers["x-note"] = SECRET
+            end)
+        end)
+    end)
+
     it("compares headers that are not UTF-8", function()
         local options = { headers = { ["X-Trace"] = "caf\233" } }
         local client = over("record", { answer() }, { matchHeaders = { "X-Trace" } })
