@@ -147,6 +147,24 @@ describe("the file of a recording", function()
             assert.equal(target, through("x.json", target, ("ln -s %s x.json"):format(target)))
         end)
 
+        it("is not made of what is no file", function()
+            os.execute(("cd %s && mkfifo pipe && ln -s pipe x.json && ln -s a y.json"):format(folder))
+            for _, name in ipairs { "pipe", "x.json", "y.json" } do
+                path = folder .. "/" .. name
+                local client, cassette = over("record", { answer() })
+                client.widgetKeys.list()
+                assert.matches("could not be saved: it is not a regular file", cassette:problem())
+            end
+            -- Through a link that names no file, as the system's are.
+            local script = [[
+                local core = require "kataven.core"
+                io.stderr:write(tostring(select(2, core.save("/dev/stdout", "x"))))
+            ]]
+            if io.open("/dev/stdout", "ab") then
+                assert.same({ "", "it is not a regular file" }, { child.run(script) })
+            end
+        end)
+
         it("is not made where links go in a circle", function()
             os.execute(("cd %s && ln -s b x && ln -s x b"):format(folder))
             path = folder .. "/x"

@@ -151,7 +151,7 @@ function keys.record(context, key)
         local title, shown = text.plain(TITLES[name] or name), time.full(value(key[name]), now)
         if name == "domain_allowlist" and keys.isBlocked(key) then
             shown = "none: the key is blocked"
-        elseif shown:find "^sk_live_" then
+        elseif shown:find "sk_live_%w" then
             shown = shown .. "  (secret: " .. keys.SECRET .. ")"
         end
         lines[index] = ("%s%s  %s\n"):format(context:colour("bold", title), (" "):rep(widest - text.width(title)),
