@@ -289,10 +289,12 @@ end
 ---@return string|nil
 function Cassette:problem()
     requireSelf(self, "problem()")
-    if self.recorder then
-        self.unplayed:problem(self.recorder:save())
+    if not self.recorder then
+        return self.unplayed:text()
     end
-    return self.unplayed:text()
+    local problem = self.recorder:save()
+    self.unplayed:problem(problem)
+    return problem
 end
 
 --- Raises unless every interaction was played, and names those that were not; in a
