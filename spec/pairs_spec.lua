@@ -21,7 +21,7 @@ end
 describe("an error with a pair in its answer", function()
     local events
 
-    -- What a create over this answer gives.
+    -- Creates a key over this answer.
     local function create(answer)
         events = {}
         local client = kataven.new { apiKey = "sk_live_test_x", retry = false, transport = {

@@ -1,5 +1,6 @@
-/* What a cassette has not played yet, and saying so when the process ends. The text is C's own, so
- * that it is there after an os.exit too, which closes no Lua state, on any Lua. */
+/* Interactions of cassettes that were not played yet, and their report when the process ends. The
+ * text is kept in C memory, so that it is there after an os.exit too, which closes no Lua state, on
+ * any Lua. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +19,13 @@ typedef struct line {
     bool played;
 } line;
 
-/* Of one cassette. A userdata owns it; one that is watched and has something to say outlives that,
+/* Of one cassette. A userdata owns it; a watched account that is not done outlives the userdata,
  * until the process ends. */
 typedef struct account {
     struct account *next; /* of those that are watched */
     pid_t owner;          /* a forked child does not answer for what its parent opened */
     kat_buf text;         /* the cassette's name, then a line for each interaction */
-    kat_buf problem;      /* what is wrong with a recording, where there was memory for it */
+    kat_buf problem;      /* a recording's problem, if there was memory for its text */
     line *lines;
     size_t name_len, total, left;
     bool watched, strict;
@@ -35,8 +36,8 @@ typedef struct box {
     account *a;
 } box;
 
-static pthread_mutex_t lock =
-    PTHREAD_MUTEX_INITIALIZER; /* for all accounts, and for what follows */
+/* Guards all accounts, and the two variables below. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static account *watched;
 static bool registered;
 
@@ -91,7 +92,7 @@ static void say(const account *a)
     kat_buf_free(&out);
 }
 
-/* Says what is left. True where that makes the program a failed one. */
+/* Reports every watched account that is not done. True if one of them is strict. */
 static bool report(void)
 {
     const account *a;
@@ -261,7 +262,7 @@ static int unplayed_text(lua_State *L)
     return 1;
 }
 
-/* account:watch(strict): what is left when the process ends is said on stderr then, and where it is
+/* account:watch(strict): reports on stderr, when the process ends, whatever is left by then. If
  * strict, a process that would end with 0 ends with 1. */
 static int unplayed_watch(lua_State *L)
 {

@@ -112,7 +112,7 @@ local function replaying(path, settings, interactions)
     }
 end
 
--- What cannot be written to is better heard of before the first request.
+-- Makes the folder before the first request: a recording that cannot be saved must not begin.
 local function folderProblem(path)
     local made, message = core.makeFolder(path)
 

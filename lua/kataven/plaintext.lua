@@ -1,5 +1,5 @@
 --- The texts in the answer to a create that are shown once: the widget key's
---- (`pk_live_…`) and, where the answer has one, that of the secret key which it is
+--- (`pk_live_…`) and, if the answer has one, that of the secret key that it is
 --- paired with (`sk_live_…`). The API promises no names for their fields, so they are
 --- found by how they begin.
 
@@ -40,7 +40,7 @@ local function candidatesOf(key, kind)
     return found
 end
 
--- The one text that all candidates which pass have; nil where there are several, or none.
+-- Returns the text that all passing candidates share; nil if there are several texts, or no candidate passes.
 local function only(candidates, passes)
     local text
     for _, candidate in ipairs(candidates) do
@@ -91,8 +91,8 @@ local function choose(key, kind, fields)
     end) or nil
 end
 
---- The widget key's text and the paired secret's, each nil where the answer has none, or
---- where it cannot be told which of several it is.
+--- Returns the widget key's text and the paired secret's; each is nil if the answer has
+--- no such text, or several that cannot be told apart.
 ---@param key table what a create returned
 ---@return string? publicKey pk_live_...
 ---@return string? secretKey sk_live_...

@@ -22,7 +22,7 @@ local function unwritten(context, key, message)
     })
 end
 
--- What to do with what was shown.
+-- Says how to use the texts that were shown.
 local function explain(context, key)
     local shown, secret = kataven.plaintext(key)
     if shown then

@@ -12,7 +12,7 @@ local keys = {}
 
 -- The fields that the API publishes, in the order in which they are shown.
 local PUBLISHED = { "id", "name", "domain_allowlist", "agent_id", "created_at", "disabled_at" }
--- What a secret key in an answer is, wherever one is shown.
+-- Names a secret key as one, wherever it is shown.
 keys.SECRET = "for your backend only, shown this once"
 
 --- Said where a key was made in a replay.

@@ -17,7 +17,7 @@ function snippet.attribute(publicKey)
 end
 
 -- A text as a string of JavaScript that may stand within a script element: nothing in it can end that, or a line. Nil
--- where it is not UTF-8.
+-- if it is not UTF-8.
 local function quoted(text)
     local json = core.encode(text)
     return json and (json:gsub("[<>&]", function(char)
@@ -25,7 +25,7 @@ local function quoted(text)
     end):gsub("\226\128[\168\169]", { ["\226\128\168"] = "\\u2028", ["\226\128\169"] = "\\u2029" }))
 end
 
---- The two tags of the embed guide, as HTML; nil where one of the texts is not UTF-8.
+--- The two tags of the embed guide, as HTML; nil if one of the texts is not UTF-8.
 ---@param publicKey string
 ---@param agent? string for a key that no agent is pinned to
 ---@return string?

@@ -5,7 +5,8 @@
 ---     {"creating":"acme.com","time":"2026-11-24T09:30:00Z"}
 ---     {"created":"acme.com","id":"…","key":"pk_live_…","row":{…},"time":"…"}
 ---
---- and `secret_key` where the server paired one with it; or, where surely no key was made, `{"not_created":"acme.com","why":"…","time":"…"}`.
+--- with `secret_key` too, if the server paired one with it; or, if surely no key was
+--- made, `{"not_created":"acme.com","why":"…","time":"…"}`.
 --- A `creating` that nothing follows means: a key of that name may have been minted,
 --- and its plaintext was never written.
 

@@ -111,7 +111,7 @@ function Report:ready()
     return put(self, self.json and "    " or "")
 end
 
--- What follows a change in its line, and the lines after it.
+-- Returns the rest of a change's line, and the lines after it.
 local function tail(self, change, row, texts)
     if change.action ~= "create" then
         return "", ""
