@@ -171,10 +171,11 @@ deps-lint:
 # has just installed.
 demo: deps-demo
 	@$(MAKE) --no-print-directory $(CORE)
-	@$(RUN_ENV) spec/support/with_hub.sh -- $(LUA_BIN) examples/demo.lua
+	@$(RUN_ENV) spec/support/with_hub.sh $(HUB_FLAGS) -- $(LUA_BIN) examples/demo.lua
 
+# make hub HUB_FLAGS=--pairs
 hub: deps-demo
-	@lua5.1 spec/support/hub.lua
+	@lua5.1 spec/support/hub.lua $(HUB_FLAGS)
 
 # For scripts that are to use this checkout: eval "$(make -s env)"
 env:

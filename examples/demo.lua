@@ -24,13 +24,6 @@ end
 
 local function say(...) print("\n" .. string.format(...)) end
 
--- The only value that begins with pk_live_ is the key itself.
-local function plaintextOf(key)
-    for _, value in pairs(key) do
-        if type(value) == "string" and value:find("^pk_live_") then return value end
-    end
-end
-
 local function printKeys(keys)
     local line = "  %-38s %-18s %-26s %s"
     print(line:format("ID", "NAME", "ALLOWED ON", "STATE"))
@@ -44,7 +37,11 @@ end
 say("The hub is at %s. A key for acme.com and everything below it:", baseUrl)
 local key = must(client.widgetKeys.create { name = "acme.com", domain_allowlist = { "acme.com", "*.acme.com" } })
 print "  Paste this attribute into the page's <script> tag. It is shown now and never again:"
-print(('    data-client-key="%s"'):format(plaintextOf(key)))
+local plaintext, secret = kataven.plaintext(key)
+print(('    data-client-key="%s"'):format(plaintext))
+if secret then
+    print "  It is paired with a secret key, for a backend only and never for a page: it begins with sk_live_."
+end
 
 say "A second one, with an empty allowlist, so that no page may use it yet:"
 local staging = must(client.widgetKeys.create { name = "staging.acme.com", domain_allowlist = {} })

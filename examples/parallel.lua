@@ -29,11 +29,9 @@ for index, result in ipairs(results) do
         failed = failed + 1
         print(customers[index], "failed", result.err)
     else
-        for _, value in pairs(result.value) do
-            if tostring(value):find "^pk_live_" then
-                print(customers[index], value)
-            end
-        end
+        -- A second value, where there is one, is a secret for your backend; it is not printed here.
+        local plaintext = kataven.plaintext(result.value)
+        print(customers[index], plaintext)
     end
 end
 client:close()

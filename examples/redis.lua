@@ -7,6 +7,7 @@
 
 local cjson = require "cjson"
 local functions = require "kataven.redis.functions"
+local kataven = require "kataven"
 local redis = require "redis"
 
 local STREAM = "{kataven}"
@@ -34,11 +35,7 @@ local function register(name)
         return nil, reply.error.message
     end
     server:hset(customer, "widget_key", reply.value.id)
-    for _, value in pairs(reply.value) do
-        if tostring(value):find "^pk_live_" then
-            return value
-        end
-    end
+    return (kataven.plaintext(reply.value))
 end
 
 for _, name in ipairs(arg) do

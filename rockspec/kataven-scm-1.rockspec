@@ -142,6 +142,7 @@ build = {
     ["kataven.log"] = "lua/kataven/log.lua",
     ["kataven.options"] = "lua/kataven/options.lua",
     ["kataven.parallel"] = "lua/kataven/parallel.lua",
+    ["kataven.plaintext"] = "lua/kataven/plaintext.lua",
     ["kataven.plan"] = "lua/kataven/plan.lua",
     ["kataven.plan.wanted"] = "lua/kataven/plan/wanted.lua",
     ["kataven.queue"] = "lua/kataven/queue.lua",

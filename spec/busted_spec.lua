@@ -32,7 +32,7 @@ describe("kataven.busted", function()
         write(specs, (spec:gsub("FILE", ("%q"):format(path))))
         local runner = [[arg = { [0] = "busted", "-o", "TAP", %q }
             require "busted.runner" { standalone = false }]]
-        return (child.run(runner:format(specs), environment))
+        return child.run(runner:format(specs), environment)
     end
 
     it("takes one line, and plays the file to every test from its beginning", function()
@@ -82,6 +82,23 @@ describe("kataven.busted", function()
         assert.matches("not ok 1 %- leaves one", output)
         assert.truthy(output:find(specs .. ":2: " .. path .. ": 1 of 2", 1, true))
         assert.matches("1 of 2 interactions were never played:\n# +%[2%] GET /api/v1/widget%-keys", output)
+    end)
+
+    it("leaves nothing for the program's end to tell, in the strict mode", function()
+        write(path, FILE)
+        local output, errors = run([[
+            local cassette = require("kataven.busted").cassette(FILE)
+            it("leaves one", function()
+                cassette.client().widgetKeys.create { name = "a" }
+            end)
+            it("plays all", function()
+                cassette.client().widgetKeys.create { name = "a" }
+                cassette.client().widgetKeys.list()
+            end)
+        ]], { KATAVEN_CASSETTE_STRICT = "1" })
+        assert.matches("not ok 1 %- leaves one", output)
+        assert.matches("ok 2 %- plays all", output)
+        assert.is_nil(errors:find("never played", 1, true))
     end)
 
     it("lets the test's own failure speak, and it alone", function()

@@ -78,6 +78,26 @@ describe("kataven.cassette.file", function()
             assert.is_true(errorOf([[{"kind":"tooLarge"}]]).sent)
         end)
 
+        it("reads headers of any bytes, in requests and in responses", function()
+            local function read(headers)
+                return file.parse(([[{"version":1,"interactions":[{
+                    "request":{"method":"GET","path":"/a",%s},"response":{"status":200,%s}}]}]]):format(headers, headers))
+            end
+            local interaction = assert(read '"headers":{"A":"x"},"headersBase64":{"X-B":"Y2Fm6Q==","c":""}')[1]
+            assert.same({ a = "x", ["x-b"] = "caf\233", c = "" }, interaction.request.headers)
+            assert.same(interaction.request.headers, interaction.response.headers)
+            for headers, expected in pairs {
+                ['"headers":{"A":"x"},"headersBase64":{"a":"eA=="}'] = "headersBase64%.a: the header is there twice",
+                ['"headersBase64":{"a":"x"}'] = "headersBase64%.a: is not Base64",
+                ['"headersBase64":{"a":1}'] = "headersBase64%.a: expected a string, got",
+                ['"headersBase64":["a"]'] = "headersBase64: expected an object, got an array",
+            } do
+                local found, message = read(headers)
+                assert.is_nil(found)
+                assert.matches("^interactions%[1%]%.request%." .. expected, message)
+            end
+        end)
+
         it("says what a text is that is no JSON in UTF-8", function()
             local good = '{"version":1,"interactions":[]}'
             local function utf16(order)

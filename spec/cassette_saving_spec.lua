@@ -143,7 +143,26 @@ describe("the file of a recording", function()
         end)
 
         it("is made in a folder that is not there yet", function()
-            assert.equal("new/deep/real.json", through("x.json", "new/deep/real.json", "ln -s new/deep/real.json x.json"))
+            local target = "new/deep/real.json"
+            assert.equal(target, through("x.json", target, ("ln -s %s x.json"):format(target)))
+        end)
+
+        it("is not made of what is no file", function()
+            os.execute(("cd %s && mkfifo pipe && ln -s pipe x.json && ln -s a y.json"):format(folder))
+            for _, name in ipairs { "pipe", "x.json", "y.json" } do
+                path = folder .. "/" .. name
+                local client, cassette = over("record", { answer() })
+                client.widgetKeys.list()
+                assert.matches("could not be saved: it is not a regular file", cassette:problem())
+            end
+            -- Through a link that names no file, as the system's are.
+            local script = [[
+                local core = require "kataven.core"
+                io.stderr:write(tostring(select(2, core.save("/dev/stdout", "x"))))
+            ]]
+            if io.open("/dev/stdout", "ab") then
+                assert.same({ "", "it is not a regular file" }, { child.run(script) })
+            end
         end)
 
         it("is not made where links go in a circle", function()
@@ -298,6 +317,49 @@ describe("the file of a recording", function()
         client.widgetKeys.list { headers = { ["X-B"] = secret } }
         assert.is_nil(read(path))
         assert.matches("still holds a secret key", cassette:problem())
+    end)
+
+    describe("is not saved with a secret that redact brought back", function()
+        local SECRET = "sk_live_acme-co_0123456789ABCDEF"
+
+        -- Records an answer with this body, in which `put` changes the response.
+        local function refused(body, put)
+            local client, cassette = over("record", {
+                { status = 200, headers = { ["content-type"] = "text/plain" }, body = body },
+            }, { redact = function(interaction)
+                if interaction.response then
+                    put(interaction.response)
+                end
+            end })
+            client:request { method = "GET", path = "/x" }
+            assert.is_nil(read(path))
+            assert.matches("still holds a secret key", cassette:problem())
+        end
+
+        local function percent(text)
+            return (text:gsub("[_-]", function(char) return ("%%%02x"):format(char:byte()) end))
+        end
+
+        it("percent-encoded, within Base64", function()
+            refused("it is " .. SECRET, function(response)
+                response.body, response.bodyBase64 = nil, base64.encode("\255" .. percent(SECRET))
+            end)
+        end)
+
+        it("in Base64 that was broken into lines", function()
+            refused("it is " .. SECRET, function(response)
+                response.body = base64.encode(SECRET):gsub(("."):rep(12), "%0\r\n")
+            end)
+            refused("it is " .. SECRET, function(response)
+                response.body = base64.encode(SECRET):gsub(("."):rep(12), "%0 ")
+            end)
+        end)
+
+        it("when it came encoded twice", function()
+            refused("it is " .. percent(SECRET):gsub("%%", "%%25"), function(response)
+                response.headers["x-note"] = SECRET
+            end)
+        end)
     end)
 
     it("compares headers that are not UTF-8", function()

@@ -30,13 +30,13 @@ local PLAN = [[
 
 describe("what apply says of", function()
     -- What a terminal shows of a key that was made, with a file of created keys or none.
-    local function shown(row, keysOut, whole)
+    local function shown(row, keysOut, texts)
         local written = ""
         local printed = report.new { json = false, keysOut = keysOut, write = function(text)
             written = written .. text
             return true
         end }
-        printed:done({ action = "create", name = "x" }, row, nil, whole)
+        printed:done({ action = "create", name = "x" }, row, texts)
         return written
     end
 
@@ -44,10 +44,21 @@ describe("what apply says of", function()
         local row = { id = "1", name = "x", secret = "lk_1\255" }
         local all = "created x (1), whose text is not in the answer:\n"
             .. '{"id":"1","name":"x","secret":"lk_1\239\191\189"}\n'
-        assert.equal(all, shown(row))
-        assert.equal(all, shown(row, "minted.jsonl", true))
+        assert.equal(all, shown(row, nil, {}))
+        assert.equal(all, shown(row, "minted.jsonl", {}))
         assert.equal("created x (1), its key is in minted.jsonl\n", shown(row, "minted.jsonl"))
         assert.equal("created x (7)\n", shown({ id = 7, key = "pk_live_x_1" }))
+    end)
+
+    it("a key that is paired with a secret: both, unless they are kept", function()
+        local row = { id = "1", public_key = "pk_live_a_1", secret_key = "sk_live_a_2" }
+        local texts = { key = "pk_live_a_1", secret = "sk_live_a_2" }
+        local secret = "    its secret key, for your backend only, shown this once: sk_live_a_2\n"
+        assert.equal("created x (1)  pk_live_a_1\n" .. secret, shown(row, nil, texts))
+        assert.equal("created x (1), its key is in minted.jsonl\n", shown(row, "minted.jsonl"))
+        assert.equal("created x (2), whose text is not in the answer:\n"
+            .. '{"id":"2","secret_key":"sk_live_a_2"}\n' .. secret,
+            shown({ id = "2", secret_key = "sk_live_a_2" }, nil, { secret = "sk_live_a_2" }))
     end)
 
     it("a create whose answer was lost, where several keys have its name", function()

@@ -98,7 +98,8 @@ describe("kataven widget-keys", function()
                 .. "agent        agent_7\n"
                 .. "created      2026-11-24 09:30:00 (just now)\n"
                 .. "secret_text  pk_live_[redacted]\n", (out:gsub("%d+%-%d+%-%d+ %d+:%d+:%d+", "2026-11-24 09:30:00")))
-            assert.equal('Keep it: it is shown this once. In a page: data-client-key="pk_live_[redacted]"\n', err)
+            assert.equal("This is a replay: [redacted] stands for the key, which no cassette holds. In a page: "
+                .. 'data-client-key="pk_live_[redacted]"\n', err)
         end)
 
         it("says that a key without domains is blocked", function()
@@ -266,6 +267,43 @@ describe("kataven widget-keys", function()
 
             assert.same({ key = "pk_live_acme_01", attribute = 'data-client-key="pk_live_acme_01"' },
                 (json.decode(out)))
+        end)
+
+        it("prints the embed guide's tags, with an agent where there is one to name", function()
+            local load = '<script src="https://widget.kataven.ai/v1.js"></script>\n'
+            local out, err, code = command.inside { "widget-keys", "snippet", "--init", "pk_live_acme_01" }
+            assert.equal(0, code)
+            assert.equal(load .. '<script>Kataven.init({ publicKey: "pk_live_acme_01" })</script>\n', out)
+            assert.equal("Both tags go into the page. If no agent is pinned to the key, the second needs one: "
+                .. "give --agent ID.\n", err)
+            out, err = command.inside { "widget-keys", "snippet", "pk_live_acme_01", "--init", "--agent", "agent_7" }
+            assert.equal(load .. '<script>Kataven.init({ publicKey: "pk_live_acme_01", agentId: "agent_7" })'
+                .. "</script>\n", out)
+            assert.equal("Both tags go into the page.\n", err)
+            out = command.inside { "widget-keys", "snippet", "pk_live_acme_01", "--init", "--agent", "a", "--json" }
+            assert.same({ key = "pk_live_acme_01", agent_id = "a", html = load
+                .. '<script>Kataven.init({ publicKey: "pk_live_acme_01", agentId: "a" })</script>' },
+                (json.decode(out)))
+        end)
+
+        it("escapes what a script element or JavaScript would obey", function()
+            local out = command.inside { "widget-keys", "snippet", "--init", "pk_live_a_</script><!--&\"'\\", "--agent",
+                "</SCRIPT>\226\128\168\226\128\169\n" }
+            assert.equal('<script src="https://widget.kataven.ai/v1.js"></script>\n'
+                .. '<script>Kataven.init({ publicKey: "pk_live_a_\\u003C/script\\u003E\\u003C!--\\u0026\\"\'\\\\", '
+                .. 'agentId: "\\u003C/SCRIPT\\u003E\\u2028\\u2029\\n" })</script>\n', (out:gsub("\\/", "/")))
+            -- Two tags, and no third.
+            assert.equal(4, select(2, out:lower():gsub("</?script", "")))
+            local _, err, code = command.inside { "widget-keys", "snippet", "--init", "pk_live_a_\255" }
+            assert.equal(2, code)
+            assert.equal("kataven: the widget key is not UTF-8\n", err)
+        end)
+
+        it("takes an agent for the tags only", function()
+            local out, err, code = command.inside { "widget-keys", "snippet", "pk_live_acme_01", "--agent", "agent_7" }
+            assert.equal(2, code)
+            assert.equal("", out)
+            assert.equal("kataven: --agent goes with --init: the attribute holds the key alone\n", err)
         end)
 
         for _, key in ipairs { "acme", "pk_live_", "pk_live_acme", "pk_live_acme_", "pk_live_Acme_1", "pk_live_a_1 2",

@@ -59,36 +59,6 @@ describe("kataven.cli.keys", function()
         end)
     end)
 
-    it("finds a key's text by what it looks like", function()
-        assert.equal("pk_live_a_1", keys.plaintext { id = "wk", name = "pk", anything = "pk_live_a_1" })
-        assert.is_nil(keys.plaintext { id = "wk", name = "my pk_live_a_1", last8 = "12345678" })
-        assert.equal("pk_live_a_1", keys.plaintext { id = "wk", widget_key = { inner = { key = "pk_live_a_1" } } })
-    end)
-
-    it("takes nothing for a key's text that the caller chose, or that only begins like one", function()
-        assert.is_nil(keys.plaintext { name = "pk_live_x", agent_id = "pk_live_y", domain_allowlist = { "pk_live_z" } })
-        for _, field in ipairs { "name", "agent_id" } do
-            assert.equal("pk_live_a_1", keys.plaintext { [field] = "pk_live_x", value = "pk_live_a_1" })
-        end
-        assert.equal("pk_live_a_1", keys.plaintext { prefix = "pk_live_", value = "pk_live_a_1" })
-    end)
-
-    it("tells a key's text from others that look like one, or takes none", function()
-        assert.equal("pk_live_a_1", keys.plaintext { prefix = "pk_live_a", key = "pk_live_a_1", z = "pk_live_b" })
-        local row = { short = "pk_live_a", text = "pk_live_a_00012345678", last8 = "12345678" }
-        assert.equal(row.text, keys.plaintext(row))
-        assert.is_nil(keys.plaintext { a = "pk_live_a", b = "pk_live_b", last8 = "12345678" })
-    end)
-
-    it("hides a key's text, and nothing else", function()
-        assert.same({ id = "wk", name = "pk_live_x", prefix = "pk_live_a", inner = { n = 1 } }, keys.withoutText {
-            id = "wk", name = "pk_live_x", prefix = "pk_live_a", key = "pk_live_a_1",
-            inner = { n = 1, it = "pk_live_a_1" },
-        })
-        assert.same({ list = { "a", "...", "b" } }, keys.withoutText { list = { "a", "pk_live_a_1", "b" } })
-        assert.same({ name = "pk_live_x" }, keys.withoutText { name = "pk_live_x", a = "pk_live_a", b = "pk_live_b" })
-    end)
-
     describe("in tables", function()
         local function context(columns)
             return {

@@ -48,6 +48,20 @@ describe("examples/", function()
         return names
     end
 
+    it("demo.lua names a secret that the hub pairs with the key, and does not show it", function()
+        local usual = hub
+        hub = servers.hub { pairs = true, limits = { minute = 30 } }
+        finally(function()
+            hub:stop()
+            hub = usual
+        end)
+        local output, errors = run "demo"
+        assert.equal("", errors)
+        assert.matches('\n    data%-client%-key="pk_live_[%w_]+"\n  It is paired with a secret key, for a backend only',
+            output)
+        assert.is_nil(output:find "sk_live_%w")
+    end)
+
     -- Its own limit is the published one, which the last part runs into.
     it("demo.lua shows a key's life and what refusals look like", function()
         hub:reset { limits = { minute = 30 } }

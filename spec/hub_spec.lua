@@ -32,6 +32,21 @@ describe("the local hub", function()
         end
     end
 
+    it("answers a create with a pair where it is asked to", function()
+        local paired = servers.hub { pairs = true }
+        finally(function() paired:stop() end)
+        local answer = servers.http("POST", paired.url .. "/api/v1/widget-keys",
+            { body = { name = "a" }, headers = { Authorization = "Bearer " .. paired.apiKey } })
+        local key = json.decode(answer.body)
+        assert.matches("^pk_live_local_%x+$", key.public_key)
+        assert.matches("^sk_live_local_%x+$", key.secret_key)
+        assert.equal(key.last8, key.public_key:sub(-8))
+        assert.is_nil(key.key)
+        answer = servers.http("GET", paired.url .. "/api/v1/widget-keys",
+            { headers = { Authorization = "Bearer " .. paired.apiKey } })
+        assert.is_nil(answer.body:find("_live_", 1, true))
+    end)
+
     describe("list", function()
         it("gives an empty array, not an object", function()
             local answer = call("GET", "/api/v1/widget-keys")

@@ -64,8 +64,12 @@ static int resolve(const char *path, char *real)
     struct stat st;
     int i;
 
-    if (strlen(path) >= PATH_MAX)
-        return ENAMETOOLONG;
+    if (realpath(path, real))
+        return 0;
+    if (errno != ENOENT || strlen(path) >= PATH_MAX)
+        return errno;
+    if (stat(path, &st) == 0) /* /dev/stdout, say, of a pipe */
+        return NOT_A_FILE;
     strcpy(real, path);
     for (i = 0; i < MOST_LINKS; i++) {
         if (lstat(real, &st) != 0)

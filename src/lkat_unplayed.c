@@ -1,5 +1,6 @@
-/* What a cassette has not played yet, and saying so when the process ends. The text is C's own, so
- * that it is there after an os.exit too, which closes no Lua state, on any Lua. */
+/* Interactions of cassettes that were not played yet, and their report when the process ends. The
+ * text is kept in C memory, so that it is there after an os.exit too, which closes no Lua state, on
+ * any Lua. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,24 +19,25 @@ typedef struct line {
     bool played;
 } line;
 
-/* Of one cassette. A userdata owns it; one that is watched and has something to say outlives that,
+/* Of one cassette. A userdata owns it; a watched account that is not done outlives the userdata,
  * until the process ends. */
 typedef struct account {
     struct account *next; /* of those that are watched */
     pid_t owner;          /* a forked child does not answer for what its parent opened */
     kat_buf text;         /* the cassette's name, then a line for each interaction */
-    kat_buf problem;      /* what is wrong with a recording */
+    kat_buf problem;      /* a recording's problem, if there was memory for its text */
     line *lines;
     size_t name_len, total, left;
     bool watched, strict;
+    bool broken; /* there is something wrong with a recording */
 } account;
 
 typedef struct box {
     account *a;
 } box;
 
-static pthread_mutex_t lock =
-    PTHREAD_MUTEX_INITIALIZER; /* for all accounts, and for what follows */
+/* Guards all accounts, and the two variables below. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static account *watched;
 static bool registered;
 
@@ -50,7 +52,7 @@ static void destroy(account *a)
 
 static bool is_done(const account *a)
 {
-    return a->left == 0 && a->problem.len == 0;
+    return a->left == 0 && !a->broken;
 }
 
 /* Appends what is to be said of an account that is not done. False when memory has run out. */
@@ -59,8 +61,8 @@ static bool describe(const account *a, kat_buf *out)
     char counts[96];
     size_t i;
 
-    if (a->problem.len > 0)
-        return kat_buf_add(out, a->problem.data, a->problem.len);
+    if (a->broken)
+        return a->problem.len > 0 && kat_buf_add(out, a->problem.data, a->problem.len);
     snprintf(counts, sizeof counts, ": %zu of %zu interactions were never played:", a->left,
              a->total);
     if (!kat_buf_add(out, a->text.data, a->name_len) || !kat_buf_puts(out, counts))
@@ -78,7 +80,7 @@ static bool describe(const account *a, kat_buf *out)
 static void say(const account *a)
 {
     static const char SHORT[] =
-        "kataven: interactions of a cassette were never played; memory has run out\n";
+        "kataven: a cassette is not done, and there is no memory to say more\n";
     kat_buf out = {0};
     bool whole = kat_buf_puts(&out, "kataven: ") && describe(a, &out) && kat_buf_addc(&out, '\n');
 
@@ -90,7 +92,7 @@ static void say(const account *a)
     kat_buf_free(&out);
 }
 
-/* Says what is left. True where that makes the program a failed one. */
+/* Reports every watched account that is not done. True if one of them is strict. */
 static bool report(void)
 {
     const account *a;
@@ -226,21 +228,23 @@ static int unplayed_played(lua_State *L)
     return 0;
 }
 
-/* account:problem(text|nil): a recording's, in place of lines. */
+/* account:problem(text|nil): a recording's, in place of lines. An answer is on its way to the
+ * caller: does not raise for a string or nil. */
 static int unplayed_problem(lua_State *L)
 {
     account *a = check(L);
     size_t len = 0;
     const char *text = luaL_optlstring(L, 2, "", &len);
-    bool done;
 
     if (!a)
         return 0;
     pthread_mutex_lock(&lock);
+    a->broken = len > 0;
     kat_buf_reset(&a->problem, SIZE_MAX);
-    done = kat_buf_add(&a->problem, text, len);
+    if (!kat_buf_add(&a->problem, text, len))
+        a->problem.len = 0;
     pthread_mutex_unlock(&lock);
-    return done ? 0 : lkat_nomem(L);
+    return 0;
 }
 
 /* account:text() -> what is left, in words; or nil */
@@ -258,7 +262,7 @@ static int unplayed_text(lua_State *L)
     return 1;
 }
 
-/* account:watch(strict): what is left when the process ends is said on stderr then, and where it is
+/* account:watch(strict): reports on stderr, when the process ends, whatever is left by then. If
  * strict, a process that would end with 0 ends with 1. */
 static int unplayed_watch(lua_State *L)
 {

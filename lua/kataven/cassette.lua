@@ -73,8 +73,8 @@ end
 -- Where a replay's cassette comes from.
 local function absence(path, settings)
     local how = settings.ci and "with CI=true nothing is recorded; record it elsewhere, and commit it"
-        or 'record it by running the program once with KATAVEN_CASSETTE_MODE=record (or mode = "record") and an API key, '
-            .. "or write it by hand"
+        or 'record it by running the program once with KATAVEN_CASSETTE_MODE=record (or mode = "record") and an API '
+            .. "key, or write it by hand"
 
     return ("there is no cassette %q. A replay never goes to the network, so the file has to be there first: %s. "
         .. "docs/testing-your-scripts.md of kataven-lua shows how. A relative path begins at the directory where the "
@@ -112,7 +112,7 @@ local function replaying(path, settings, interactions)
     }
 end
 
--- What cannot be written to is better heard of before the first request.
+-- Makes the folder before the first request: a recording that cannot be saved must not begin.
 local function folderProblem(path)
     local made, message = core.makeFolder(path)
 
@@ -289,10 +289,12 @@ end
 ---@return string|nil
 function Cassette:problem()
     requireSelf(self, "problem()")
-    if self.recorder then
-        self.unplayed:problem(self.recorder:save())
+    if not self.recorder then
+        return self.unplayed:text()
     end
-    return self.unplayed:text()
+    local problem = self.recorder:save()
+    self.unplayed:problem(problem)
+    return problem
 end
 
 --- Raises unless every interaction was played, and names those that were not; in a

@@ -4,6 +4,7 @@
 local answer = require "kataven.answer"
 local core = require "kataven.core"
 local errors = require "kataven.errors"
+local redact = require "kataven.redact"
 
 local failures = {}
 
@@ -55,15 +56,17 @@ function failures.known(kind)
     return KIND_NAMES[kind] ~= nil or kind == "orphaned"
 end
 
---- An error of what is known of a call, with nothing secret in it. `extra` has
---- further fields, and is taken over; a body in it is clean already.
+--- An error of what is known of a call, without the client's key. No other key is in
+--- its message either, which goes into logs; a body keeps them, since it may be the only
+--- copy of a key that was just made. `extra` has further fields, and is taken over; a body
+--- in it is without the client's key already.
 ---@return kataven.Error
 function failures.new(self, name, message, extra)
     local client = self.client
     local redactor = client.redactor
     local err = extra or {}
     err.name = name
-    err.message = redactor:text(message)
+    err.message = redact.keys(redactor:text(message))
     err.method, err.path = self.method, redactor:text(self.path)
     err.attempts = self.attempts
     err.elapsed = client.now() - self.began

@@ -15,6 +15,7 @@ local core = require "kataven.core"
 local errors = require "kataven.errors"
 local globals = require "kataven.globals"
 local options = require "kataven.options"
+local plaintext = require "kataven.plaintext"
 local plan = require "kataven.plan"
 
 ---@class kataven
@@ -54,6 +55,27 @@ function kataven.assert(value, result, ...)
         error(result == nil and "assertion failed!" or result, 0)
     end
     return value, result, ...
+end
+
+--- Returns the plaintext in what `create` returned: the string that begins with
+--- `pk_live_`, whatever its field's name; or nil. As a second value it returns the secret
+--- key (`sk_live_…`) that the answer pairs with it, if there is one: that is for a backend
+--- only. Both are shown this once and never again. In a replay they read
+--- `pk_live_[redacted]` and `sk_live_[redacted]`, since no cassette holds a key.
+---@param key kataven.WidgetKey
+---@param err? kataven.Error what a failed `create` returned beside its nil, for the message
+---@return string? plaintext
+---@return string? secretKey
+function kataven.plaintext(key, err)
+    if key == kataven then
+        error("call it with a dot: kataven.plaintext(key)", 2)
+    elseif errors.isError(key) or key == nil and errors.isError(err) then
+        error("kataven.plaintext takes the key that create returned, and the call failed: "
+            .. tostring(key or err), 2)
+    elseif type(key) ~= "table" then
+        error("kataven.plaintext takes the key that create returned, a table, got " .. check.describe(key), 2)
+    end
+    return plaintext.of(key)
 end
 
 --- Marks a table as a JSON array, so that an empty one is sent as `[]`. Needed

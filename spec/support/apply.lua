@@ -197,12 +197,13 @@ end
 --- a path, `desk.out`, where there is no file yet. That and `desk.file` are removed.
 ---@param title string
 ---@param tests fun(desk: table)
-function apply.describe(title, tests)
+---@param options? table the hub's
+function apply.describe(title, tests, options)
     busted.describe(title, function()
         local desk = setmetatable({}, Desk)
 
         busted.lazy_setup(function()
-            desk.hub = servers.hub {}
+            desk.hub = servers.hub(options or {})
         end)
 
         busted.lazy_teardown(function()

@@ -34,6 +34,7 @@ local function options()
     limit("--limit-day", "a day", limits.PUBLISHED.day)
     limit("--limit-in-flight", "at once", limits.PUBLISHED.inFlight)
     parser:option("--latency", "Seconds that every answer takes.", "0"):convert(tonumber)
+    parser:flag("--pairs", "Answer a create with a pair, public_key and secret_key.")
     parser:option("--tls-cert", "Serve HTTPS with this certificate (PEM).")
     parser:option("--tls-key", "The certificate's private key (PEM).")
     parser:flag("--parent-stdin", "Exit as soon as standard input has something to say, its end included.")
@@ -147,6 +148,7 @@ local function newHub(flags)
         apiKey = flags.api_key,
         jwt = flags.jwt,
         latency = flags.latency,
+        pairs = flags.pairs,
         limits = {
             minute = flags.limit_minute,
             hour = flags.limit_hour,

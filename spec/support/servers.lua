@@ -34,13 +34,13 @@ end
 local hub = {}
 hub.__index = hub
 
-local HUB_OPTIONS = { apiKey = true, jwt = true, latency = true, limits = true, tls = true }
+local HUB_OPTIONS = { apiKey = true, jwt = true, latency = true, limits = true, pairs = true, tls = true }
 local LIMITS = { minute = true, hour = true, day = true, inFlight = true }
 local PLAN = { n = true, status = true, headers = true, body = true, delay = true, apply = true }
 
 -- Options: `limits` ({minute, hour, day, inFlight}), `latency` (seconds for every answer), `apiKey`, `jwt`, `tls`
--- ({cert, key}, paths). Requests per time have no limit here unless one is asked for, so that a spec may send as many
--- as it likes; those in flight have the published one.
+-- ({cert, key}, paths), `pairs` (a create answers with public_key and secret_key). Requests per time have no limit here
+-- unless one is asked for, so that a spec may send as many as it likes; those in flight have the published one.
 function servers.hub(options)
     options = options or {}
     checkOptions("servers.hub", options, HUB_OPTIONS)
@@ -61,6 +61,7 @@ function servers.hub(options)
     flag("--latency", options.latency)
     flag("--api-key", options.apiKey)
     flag("--jwt", options.jwt)
+    if options.pairs then flags[#flags + 1] = "--pairs" end
     if options.tls then
         flag("--tls-cert", options.tls.cert)
         flag("--tls-key", options.tls.key)

@@ -37,7 +37,7 @@ local function shared(path)
         end
         opened[path] = {
             cassette = cassette,
-            -- What could not be saved may be by now.
+            -- Tries once more to save: a disk that was full may have room again.
             watcher = cassette.mode ~= "replay" and atExit(function()
                 pcall(cassette.problem, cassette)
             end),

@@ -55,8 +55,8 @@ local function keeperOf(printed, out)
         creating = function()
             return printed:ready()
         end,
-        created = function(_, name, row, plaintext)
-            return printed:done({ action = "create", name = name }, row, plaintext)
+        created = function(_, name, row, plaintext, secret)
+            return printed:done({ action = "create", name = name }, row, { key = plaintext, secret = secret })
         end,
         notCreated = function()
             return true
@@ -89,6 +89,7 @@ end
 
 -- What carrying it out needs, and who hears of it.
 local function jobOf(self, printed, out, interrupts)
+    local replayed = false
     return {
         client = self.client,
         keeper = keeperOf(printed, out),
@@ -99,16 +100,20 @@ local function jobOf(self, printed, out, interrupts)
         progress = function(done, total, change)
             self:progress(words.progress(done, total, change))
         end,
-        done = function(change, row)
+        done = function(change, row, plaintext)
             if out or change.action ~= "create" then
                 printed:done(change, row)
+            end
+            if plaintext and keys.isReplayed(plaintext) and not replayed then
+                replayed = true
+                self:say(keys.REPLAYED)
             end
         end,
         unkept = function(unkept)
             -- At once, and to wherever it can go.
             self:say(words.unkept(unkept, out and out.path))
             if out then
-                printed:done(unkept.change, unkept.row, unkept.plaintext, true)
+                printed:done(unkept.change, unkept.row, { key = unkept.plaintext, secret = unkept.secret })
             end
         end,
     }

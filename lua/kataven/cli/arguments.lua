@@ -25,7 +25,7 @@ local arguments = {}
 ---@field name? string create, update
 ---@field domains? string[] create, update
 ---@field noDomains? boolean update
----@field agent? string create, update
+---@field agent? string create, update, snippet
 ---@field noAgent? boolean update
 ---@field id? string update, revoke, delete: an id, the beginning of one, or a name
 ---@field yes? boolean delete, apply
@@ -34,6 +34,7 @@ local arguments = {}
 ---@field prune? boolean apply
 ---@field keysOut? string apply
 ---@field publicKey? string snippet
+---@field init? boolean snippet
 ---@field shell? "bash"|"zsh"|"fish" completion
 ---@field redis? kataven.cli.RedisArguments redis-worker, redis-functions
 
@@ -130,7 +131,8 @@ function DEFINE.list(parser)
 end
 
 function DEFINE.create(parser)
-    parser:description "Mint a widget key. Its text (pk_live_...) is shown this once and never again."
+    parser:description("Mint a widget key. Its text (pk_live_...) is shown this once and never again, and so is the "
+        .. "secret key (sk_live_...) that it may be paired with.")
     parser:argument("NAME"):argname("NAME"):target("name"):description("What it is called."):convert(sent "NAME")
     domainOption(parser, "An origin that may load the widget (acme.com, *.acme.com, localhost:*); may be repeated.")
     option(parser, "--agent", "ID", "agent", "Pin this agent."):convert(sent "--agent")
@@ -172,15 +174,20 @@ function DEFINE.apply(parser)
     flag(parser, "--dry-run", "dryRun", "Show what would be done, and end with 3 if there is anything.")
     flag(parser, "--prune", "prune", "Revoke the widget keys that the file does not name.")
     flag(parser, "--yes", "yes", "Do not ask. Needed with --prune where there is no terminal to ask on.")
-    option(parser, "--keys-out", "FILE", "keysOut", "Add the text of each created key to this file.")
+    option(parser, "--keys-out", "FILE", "keysOut", "Add the text of each created key to this file, and that of a "
+        .. "secret key that it is paired with.")
     parser:epilog("Examples:\n   kataven widget-keys apply keys.json --dry-run\n"
         .. "   kataven widget-keys apply keys.json --prune --yes --keys-out minted.jsonl" .. ELSEWHERE)
 end
 
 function DEFINE.snippet(parser)
-    parser:description "Print the attribute that a page needs for a widget key. Makes no call."
+    parser:description "Print what a page needs for a widget key: an attribute, or two tags. Makes no call."
     parser:argument("PUBLIC_KEY"):argname("PUBLIC_KEY"):target("publicKey"):description "The key's text (pk_live_...)."
-    parser:epilog("Example:\n   kataven widget-keys snippet pk_live_acme_0123456789" .. ELSEWHERE)
+    flag(parser, "--init", "init", "Print the tags that load the widget and start it, as the embed guide has them.")
+    option(parser, "--agent", "ID", "agent", "With --init: the agent, where none is pinned to the key.")
+        :convert(sent "--agent")
+    parser:epilog("Examples:\n   kataven widget-keys snippet pk_live_acme_0123456789\n"
+        .. "   kataven widget-keys snippet --init pk_live_acme_0123456789" .. ELSEWHERE)
 end
 
 -- The commands of `kataven widget-keys`, in the order of its help.

@@ -4,6 +4,7 @@ local check = require "kataven.check"
 local columns = require "kataven.cli.columns"
 local core = require "kataven.core"
 local json = require "kataven.cli.json"
+local redact = require "kataven.redact"
 local text = require "kataven.cli.text"
 local time = require "kataven.cli.time"
 
@@ -11,70 +12,20 @@ local keys = {}
 
 -- The fields that the API publishes, in the order in which they are shown.
 local PUBLISHED = { "id", "name", "domain_allowlist", "agent_id", "created_at", "disabled_at" }
+-- Names a secret key as one, wherever it is shown.
+keys.SECRET = "for your backend only, shown this once"
+
+--- Said where a key was made in a replay.
+keys.REPLAYED = "This is a replay: [redacted] stands for the key, which no cassette holds."
+
+--- Whether a key's text is what stands for one in a replay.
+---@param plaintext string
+---@return boolean
+function keys.isReplayed(plaintext)
+    return plaintext:find(redact.MASK, 1, true) ~= nil
+end
+
 local TITLES = { domain_allowlist = "domains", agent_id = "agent", created_at = "created", disabled_at = "disabled" }
-
--- What the caller chose: it may look like a key's text, and is none.
-local SENT = { name = true, agent_id = true, domain_allowlist = true }
-
--- All that looks like a key's text, at any depth: a list, and as a set.
-local function textsOf(value, found)
-    for name, member in pairs(value) do
-        if type(member) == "table" and not SENT[name] then
-            textsOf(member, found)
-        elseif type(member) == "string" and not SENT[name] and member:find "^pk_live_." and not found[member] then
-            found[#found + 1], found[member] = member, true
-        end
-    end
-    return found
-end
-
-local function chosen(key, found)
-    if #found == 1 then
-        return found[1]
-    elseif type(key.key) == "string" and found[key.key] then
-        return key.key
-    end
-    local match
-    for _, one in ipairs(found) do
-        if type(key.last8) == "string" and #key.last8 == 8 and one:sub(-8) == key.last8 then
-            if match then
-                return nil
-            end
-            match = one
-        end
-    end
-    return match
-end
-
---- The text of a key in an answer (pk_live_...), whatever its field is called. Of
---- several it is the one in the field `key`, else the one that ends in `last8`; nil where
---- that cannot be told either.
----@param key kataven.WidgetKey
----@return string?
-function keys.plaintext(key)
-    return chosen(key, textsOf(key, {}))
-end
-
---- A copy of an answer without the key's text, or without all that may be it.
----@param key kataven.WidgetKey
----@return table
-function keys.withoutText(key)
-    local found = textsOf(key, {})
-    local one = chosen(key, found)
-    local secret = one and { [one] = true } or found
-    local function copied(value)
-        local copy = {}
-        for name, member in pairs(value) do
-            if SENT[name] or type(member) ~= "string" or not secret[member] then
-                copy[name] = type(member) == "table" and not SENT[name] and copied(member) or member
-            elseif type(name) == "number" then
-                copy[name] = "..." -- a list with a gap is none
-            end
-        end
-        return core.isArray(value) and core.array(copy) or copy
-    end
-    return copied(key)
-end
 
 --- Whether it may load nowhere, since its allowlist is empty.
 ---@param key kataven.WidgetKey
@@ -200,6 +151,8 @@ function keys.record(context, key)
         local title, shown = text.plain(TITLES[name] or name), time.full(value(key[name]), now)
         if name == "domain_allowlist" and keys.isBlocked(key) then
             shown = "none: the key is blocked"
+        elseif shown:find "sk_live_%w" then
+            shown = shown .. "  (secret: " .. keys.SECRET .. ")"
         end
         lines[index] = ("%s%s  %s\n"):format(context:colour("bold", title), columns.pad(title, widest),
             text.plain(shown))

@@ -280,6 +280,7 @@ local function newClient(self)
     end
     resolved.host.watches = true
     self.redactor = redact.secrets(resolved.apiKey)
+    self.hide = redact.everything(resolved.apiKey)
     return client.new(resolved)
 end
 
@@ -292,8 +293,13 @@ function worker.new(given)
     if not o then
         error(problem, 2)
     end
-    local loop = loops.new()
-    local self = setmetatable({
+    local loop, write = loops.new(), o.log
+    local self
+    -- An error of the seal, or of whatever else was handed an answer, may quote it.
+    function o.log(level, message)
+        write(level, self and self.hide and self.hide(message) or message)
+    end
+    self = setmetatable({
         options = o, log = o.log, loop = loop, tap = tap.new(),
         mine = {}, -- the entries that are under way here
         busy = 0, -- how many these are

@@ -8,7 +8,8 @@ local body = require "hub.body"
 
 local api = {}
 
-local KEY_ORDER = { "id", "key", "last8", "name", "domain_allowlist", "agent_id", "created_at", "disabled_at" }
+local KEY_ORDER = { "id", "key", "public_key", "secret_key", "last8", "name", "domain_allowlist", "agent_id",
+    "created_at", "disabled_at" }
 
 function api.text(status, text, headers)
     headers = headers or {}

@@ -6,12 +6,13 @@ local store = require "hub.store"
 local state = {}
 state.__index = state
 
--- `options`: apiKey, jwt, latency (seconds before each answer), limits (see limits.lua).
+-- `options`: apiKey, jwt, latency (seconds before each answer), limits (see limits.lua), pairs (see store.lua).
 function state.new(options)
     local self = setmetatable({
         apiKey = options.apiKey,
         jwt = options.jwt,
         latency = options.latency,
+        pairs = options.pairs,
         startLimits = options.limits,
         shift = 0,
     }, state)
@@ -23,7 +24,7 @@ end
 
 -- Back to how it started, or with other limits. The clock is not set back: windows and times only go forward.
 function state:reset(newLimits)
-    self.keys = store.new(self.clock)
+    self.keys = store.new(self.clock, self.pairs)
     self.counts = { creates = 0, updates = 0, deletes = 0, refused = 0 }
     self.effects = {}
     self.requests = {}

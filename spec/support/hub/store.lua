@@ -32,9 +32,10 @@ local function public(row)
     }
 end
 
--- `now` gives the seconds since 1970; the hub passes a clock that specs can move.
-function store.new(now)
-    return setmetatable({ now = now, rows = {}, order = {} }, store)
+-- `now` gives the seconds since 1970; the hub passes a clock that specs can move. With `pairs` a create answers with
+-- `public_key` and `secret_key`, as the embed guide has it, in place of `key`.
+function store.new(now, pairs)
+    return setmetatable({ now = now, pairs = pairs, rows = {}, order = {} }, store)
 end
 
 -- A row of another account is as good as absent.
@@ -70,7 +71,11 @@ function store:create(account, input)
     self.rows[row.id] = row
     self.order[#self.order + 1] = row.id
     local answer = public(row)
-    answer.key = plaintext
+    if self.pairs then
+        answer.public_key, answer.secret_key = plaintext, ("sk_live_%s_%s"):format(account, hex(16))
+    else
+        answer.key = plaintext
+    end
     return answer
 end
 

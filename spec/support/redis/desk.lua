@@ -22,8 +22,8 @@ desk.__index = desk
 local desks = {}
 
 --- Describes something with a Redis and a hub, `desk.server` and `desk.hub`, which every test finds empty; pending
---- where there can be no Redis.
-function desks.describe(title, tests)
+--- where there can be no Redis. With `pairs` the hub answers a create with a pair.
+function desks.describe(title, tests, pairs)
     local missing = redis.missing()
     busted.describe(title, function()
         if missing then
@@ -34,7 +34,7 @@ function desks.describe(title, tests)
 
         busted.lazy_setup(function()
             self.server = redis.start { appendonly = "yes", unixsocket = true }
-            self.hub = servers.hub { limits = { inFlight = 0 } }
+            self.hub = servers.hub { limits = { inFlight = 0 }, pairs = pairs }
         end)
 
         busted.lazy_teardown(function()

@@ -3,17 +3,17 @@
 --- wrong it stops: what a new key is to replace is not taken away before it is there.
 
 local errors = require "kataven.errors"
-local keys = require "kataven.cli.keys"
+local kataven = require "kataven"
 
 ---@class kataven.cli.Keeper where created keys go
 ---@field creating fun(self: table, name: string): true?, string? before a create is sent
----@field created fun(self: table, name: string, row: kataven.WidgetKey, plaintext?: string): true?, string? the moment it arrives
+---@field created fun(self: table, name: string, row: kataven.WidgetKey, plaintext?: string, secret?: string): true?, string? the moment it arrives
 ---@field notCreated fun(self: table, name: string, why: string): true?, string? where surely no key was made
 
 ---@class kataven.cli.Carried
 ---@field failed { change: kataven.Change, err: kataven.Error, there?: kataven.WidgetKey[], unlisted?: kataven.Error }[]
 ---@field remaining kataven.Change[] what was not sent, in the plan's order
----@field unkept { change: kataven.Change, row: kataven.WidgetKey, plaintext?: string, problem: string }? a key that could not be kept
+---@field unkept { change: kataven.Change, row: kataven.WidgetKey, plaintext?: string, secret?: string, problem: string }? a key that could not be kept
 ---@field textless { change: kataven.Change, row: kataven.WidgetKey }? a key whose answer held no plaintext
 ---@field problem string? why nothing could be kept any more
 
@@ -44,17 +44,17 @@ local function create(job, change, out)
     end
     local row, err = job.client.widgetKeys.create(change.input, { cancel = job.cancel })
     if row then
-        local plaintext = keys.plaintext(row)
-        local kept, why = job.keeper:created(change.name, row, plaintext)
+        local plaintext, secret = kataven.plaintext(row)
+        local kept, why = job.keeper:created(change.name, row, plaintext, secret)
         if kept then
-            job.done(change, row, plaintext)
+            job.done(change, row, plaintext, secret)
             if not plaintext then
                 out.textless = { change = change, row = row }
             end
             return plaintext ~= nil
         end
         out.problem = why
-        out.unkept = { change = change, row = row, plaintext = plaintext, problem = why }
+        out.unkept = { change = change, row = row, plaintext = plaintext, secret = secret, problem = why }
         job.unkept(out.unkept)
         return false
     end
@@ -115,7 +115,7 @@ end
 ---@field cancel kataven.Canceller
 ---@field interrupted fun(): boolean whether a signal asks to end
 ---@field progress fun(done: integer, total: integer, next?: kataven.Change)
----@field done fun(change: kataven.Change, row: kataven.WidgetKey, plaintext?: string) a change was made, and kept
+---@field done fun(change: kataven.Change, row: kataven.WidgetKey, plaintext?: string, secret?: string) a change was made, and kept
 ---@field unkept fun(unkept: table) a key was made, and could not be kept
 
 --- Carries out a plan as far as it goes.

@@ -5,7 +5,8 @@
 ---     {"creating":"acme.com","time":"2026-11-24T09:30:00Z"}
 ---     {"created":"acme.com","id":"…","key":"pk_live_…","row":{…},"time":"…"}
 ---
---- or, where surely no key was made, `{"not_created":"acme.com","why":"…","time":"…"}`.
+--- with `secret_key` too, if the server paired one with it; or, if surely no key was
+--- made, `{"not_created":"acme.com","why":"…","time":"…"}`.
 --- A `creating` that nothing follows means: a key of that name may have been minted,
 --- and its plaintext was never written.
 
@@ -150,10 +151,11 @@ end
 ---@param name string
 ---@param row kataven.WidgetKey all that the server sent
 ---@param plaintext? string
+---@param secret? string of the secret key that the answer paired with it
 ---@return true?
 ---@return string? problem
-function KeysOut:created(name, row, plaintext)
-    return add(self, { created = name, id = row.id, key = plaintext, row = row })
+function KeysOut:created(name, row, plaintext, secret)
+    return add(self, { created = name, id = row.id, key = plaintext, secret_key = secret, row = row })
 end
 
 --- Says that surely no key was made.

@@ -7,6 +7,7 @@ local core = require "kataven.core"
 local diff = require "kataven.cli.apply.diff"
 local json = require "kataven.cli.json"
 local keys = require "kataven.cli.keys"
+local plaintext = require "kataven.plaintext"
 
 ---@class kataven.cli.Report
 ---@field write fun(text: string): true?, string? all of it at once, or why not
@@ -110,36 +111,39 @@ function Report:ready()
     return put(self, self.json and "    " or "")
 end
 
--- What follows a change in its line, and the line after it.
-local function tail(self, change, row, plaintext, shown)
+-- Returns the rest of a change's line, and the lines after it.
+local function tail(self, change, row, texts)
     if change.action ~= "create" then
         return "", ""
-    elseif plaintext then
-        return "  " .. show(plaintext), ""
-    elseif shown and not keys.plaintext(row) then
-        return ", whose text is not in the answer:", json.line(row) .. "\n" -- somebody may make it out there
+    elseif not texts then
+        return self.keysOut and ", its key is in " .. show(self.keysOut) or "", ""
     end
-    return self.keysOut and not shown and ", its key is in " .. show(self.keysOut) or "", ""
+    local secret = texts.secret and ("    its secret key, %s: %s\n"):format(keys.SECRET, show(texts.secret)) or ""
+    if texts.key then
+        return "  " .. show(texts.key), secret
+    end
+    return ", whose text is not in the answer:", json.line(row) .. "\n" .. secret -- somebody may make it out there
 end
 
 --- Prints a change that was made.
 ---@param change kataven.Change
 ---@param row kataven.WidgetKey
----@param plaintext? string shown only where given
----@param whole? boolean the row is nowhere else
+---@param texts? { key?: string, secret?: string } of a created key that is kept nowhere else: all of its row is shown
 ---@return true?
 ---@return string? problem
-function Report:done(change, row, plaintext, whole)
-    local shown = whole or not self.keysOut
+function Report:done(change, row, texts)
     if self.json then
         local entry = short(change)
-        entry.id, entry.key = row.id or entry.id, plaintext
-        entry.row = (plaintext or shown and change.action == "create") and row or keys.withoutText(row)
+        entry.id = row.id or entry.id
+        if texts then
+            entry.key, entry.secret_key = texts.key, texts.secret
+        end
+        entry.row = texts and row or plaintext.without(row)
         local text = (self.indented and "" or "    ") .. (self.entries > 0 and "," or "") .. json.line(entry) .. "\n"
         self.entries, self.indented = self.entries + 1, false
         return put(self, text)
     end
-    local where, after = tail(self, change, row, plaintext, shown)
+    local where, after = tail(self, change, row, texts)
     return put(self, coloured(self, MARKS[change.action], ("%s %s (%s)%s"):format(DONE[change.action],
         show(change.name), show(tostring(row.id or change.id)), where)) .. "\n" .. after)
 end

@@ -2,6 +2,7 @@
 
 local advice = require "kataven.cli.advice"
 local diff = require "kataven.cli.apply.diff"
+local keys = require "kataven.cli.keys"
 
 local words = {}
 
@@ -64,12 +65,13 @@ end
 function words.unkept(unkept, path)
     local where = path or "stdout"
     local begun = called(unkept.change.name, unkept.row.id) .. " was created, but "
+    local secret = unkept.secret and ("; and its secret key, %s: %s"):format(keys.SECRET, unkept.secret) or ""
     if not unkept.plaintext then
         return begun .. ("there was no text in the answer (pk_live_...), and what there was could not be written to %s "
-            .. "(%s): %s"):format(where, unkept.problem, revoke(tostring(unkept.row.id)))
+            .. "(%s): %s%s"):format(where, unkept.problem, revoke(tostring(unkept.row.id)), secret)
     end
-    return begun .. ("its key could not be written to %s (%s). KEEP IT NOW, it is shown this once: %s"):format(
-        where, unkept.problem, unkept.plaintext)
+    return begun .. ("its key could not be written to %s (%s). KEEP IT NOW, it is shown this once: %s%s"):format(
+        where, unkept.problem, unkept.plaintext, secret)
 end
 
 -- What became of a create whose answer was lost: what is known, and what to do.
