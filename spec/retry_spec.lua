@@ -191,6 +191,20 @@ describe("retries", function()
             assert.same({ 5, 0.5 * 2 }, (pauses { limited "5", limited(nil), spy.json "[]" }))
         end)
 
+        it("wait for the longest of several, a date among them or not, and whatever junk", function()
+            for _, text in ipairs { "3, 7", "7,3", "7, 7", "soon, 7", "7, Sun, 06 Nov 1994 08:49:37 GMT", "7,,",
+                "Wed, 21 Oct 2026 07:28:07 GMT, 3", "Wed, 21 Oct 2026 07:28:07 GMT, Wed, 21 Oct 2026 07:28:03 GMT" } do
+                local answer = limited(text)
+                answer.headers.date = "Wed, 21 Oct 2026 07:28:00 GMT"
+                assert.same({ 7 }, (pauses { answer, spy.json "[]" }))
+            end
+            -- In lines of their own, as a transport may give them.
+            local answer = limited "5"
+            answer.headers["Retry-After"] = "7"
+            assert.same({ 7 }, (pauses { answer, spy.json "[]" }))
+            assert.same({}, (pauses { limited "1, 3600" }))
+        end)
+
         it("and up to a tenth of that longer, at random", function()
             random = 0.5
             assert.same({ 21 }, (pauses { limited "20", spy.json "[]" }))

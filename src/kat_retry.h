@@ -34,8 +34,8 @@ bool kat_maybe_applied(const kat_outcome *outcome, bool refused);
 
 /* Seconds that a Retry-After header asks for: digits, or an HTTP date, which
  * is counted from `date` (the answer's own Date header) where that can be
- * read and else from `wall`. Either text may be NULL. -1 for anything else.
- * Never negative otherwise. */
+ * read and else from `wall`. Of several, as joined by commas, the longest, whatever
+ * stands beside it. Either text may be NULL. -1 where nothing can be read. */
 double kat_retry_after(const char *text, const char *date, double wall);
 
 /* Seconds to wait before retry number `retries` + 1, or -1 to give up. `told`
@@ -44,8 +44,8 @@ double kat_retry_after(const char *text, const char *date, double wall);
 double kat_retry_delay(const kat_retry_policy *policy, const kat_outcome *outcome, double retries,
                        double told, double random, double left);
 
-/* An HTTP date in any of its three forms as seconds since 1970; -1 when it
- * is none. */
+/* An HTTP date in any of its three forms as seconds since 1970, 0 for one before;
+ * -1 when it is none. */
 double kat_http_date(const char *text);
 
 KAT_END_DECLS

@@ -1,5 +1,6 @@
 /* The engine's decisions, as functions of Lua tables. */
 #include <math.h>
+#include <string.h>
 
 #include "kat_clock.h"
 #include "kat_retry.h"
@@ -46,13 +47,18 @@ static kat_outcome outcome_at(lua_State *L, int index)
 static int retry_after(lua_State *L)
 {
     double wall = luaL_optnumber(L, 3, kat_wall());
-    double seconds = kat_retry_after(luaL_optstring(L, 1, NULL), luaL_optstring(L, 2, NULL), wall);
+    size_t len = 0;
+    const char *text = luaL_optlstring(L, 1, NULL, &len);
+    double seconds = kat_retry_after(text, luaL_optstring(L, 2, NULL), wall);
+
+    if (text && strlen(text) != len) /* no header has a NUL: nothing in it is to be believed */
+        return 0;
 
     if (seconds < 0)
         return 0;
     /* Digits, or the difference of two dates that have no fractions: whole,
      * unless it was counted from this machine's clock. */
-    if (seconds == floor(seconds))
+    if (LKAT_INTEGERS && seconds == floor(seconds))
         lua_pushinteger(L, (lua_Integer)seconds);
     else
         lua_pushnumber(L, seconds);

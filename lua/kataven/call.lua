@@ -162,8 +162,7 @@ end
 -- attempt where there may be one.
 local function refusal(self, response)
     local outcome = { safe = self.safe, sent = true, status = response.status }
-    local told = response.headers["retry-after"]
-    told = core.retryAfter(told and told:match("^.*%S", told:find "%S" or #told + 1), response.headers["date"])
+    local told = core.retryAfter(response.headers["retry-after"], response.headers["date"])
     local err = failures.answered(self, response, outcome, told)
     return nil, err, core.retryDelay(self.retry, outcome, self.attempts - 1, told, core.random(),
         timeLeft(self))

@@ -187,7 +187,8 @@ function transport.normal(response, problem, maxResponseBytes)
         end
         local named = {}
         for name, value in pairs(response.headers or {}) do
-            named[tostring(name):lower()] = tostring(value)
+            name, value = tostring(name):lower(), tostring(value)
+            named[name] = named[name] and named[name] .. ", " .. value or value -- as libcurl's are joined
         end
         return { status = response.status, headers = named, body = response.body or "" }
     end

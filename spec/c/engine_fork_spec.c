@@ -192,6 +192,49 @@ static void a_childs_bell_is_not_the_parents(void **state)
     check_answer(run(f, (ask){0}), 200, OK);
 }
 
+/* Whatever the child does first, the wake-up that is there is for the parent. */
+static int child_polls(fixture *f)
+{
+    kat_poll(f->engine, 0);
+    kat_poll(f->engine, 0.001);
+    return 0;
+}
+
+static int child_settles(fixture *f)
+{
+    kat_turn_look(&f->turns[0]);
+    kat_settle(f->engine);
+    kat_op_release(&f->ops[0]);
+    kat_prepare_wait(f->engine, NULL, 1, true);
+    return 0;
+}
+
+static int child_closes_at_once(fixture *f)
+{
+    kat_engine_quit(f->engine);
+    kat_engine_free(f->engine);
+    return 0;
+}
+
+static void the_parents_wakeup_stays_its_own(void **state)
+{
+    static int (*const children[])(fixture *) = {child_polls, child_settles, child_closes_at_once,
+                                                 child_leaves_an_answer};
+    fixture *f = *state;
+    struct pollfd one = {kat_fd(f->engine), POLLIN, 0};
+    size_t i;
+
+    run(f, (ask){0}); /* unclaimed */
+    kat_turn_enter(kat_engine_gate(f->engine), &f->turns[0]);
+    kat_turn_poke(&f->turns[0]);
+    for (i = 0; i < COUNT(children); i++) {
+        kat_prepare_wait(f->engine, NULL, 1, true);
+        assert_int_equal(in_child(children[i], f), 0);
+        if (one.fd >= 0)
+            assert_int_equal(poll(&one, 1, 0), 1);
+    }
+}
+
 static int child_steps_and_closes(fixture *f)
 {
     kat_step(f->engine);
@@ -251,6 +294,7 @@ int main(void)
         FIXTURE(a_child_begins_anew),
         FIXTURE(a_fork_in_flight_leaves_the_parent_alone),
         FIXTURE(a_childs_bell_is_not_the_parents),
+        FIXTURE(the_parents_wakeup_stays_its_own),
         FIXTURE(a_child_says_no_goodbye_for_its_parent),
     };
 

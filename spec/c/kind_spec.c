@@ -73,6 +73,8 @@ static void a_handshake_is_lost_or_refused(void **state)
         "OpenSSL SSL_connect: Broken pipe in connection to 127.0.0.1:1",
         "gnutls_handshake() failed: The TLS connection was non-properly terminated.",
         "gnutls_handshake() failed: Error in the pull function.",
+        "gnutls_handshake() failed: Error decoding the received TLS packet.",
+        "gnutls_handshake() failed: Encountered end of file",
         "getpeername() failed with errno 107: Transport endpoint is not connected",
     };
     static const char *const refused[] = {

@@ -1,6 +1,8 @@
-#include "kat_retry.h"
-
 #include <math.h>
+#include <stdio.h>
+
+#include "kat_clock.h"
+#include "kat_retry.h"
 
 #include "support.h"
 
@@ -225,6 +227,14 @@ static void dates_in_their_three_forms(void **state)
         {"Thu, 29 Feb 2024 23:59:59 GMT", 1709251199},
         {"Tue, 19 Jan 2038 03:14:08 GMT", 2147483648.0}, /* beyond 32 bits */
         {"Fri, 31 Dec 9999 23:59:59 GMT", 253402300799.0},
+        {"Mon, 07 Feb 2106 06:28:16 GMT", 4294967296.0},
+        {"Tue, 29 Feb 2000 12:00:00 GMT", 951825600},
+        {"Sun, 31 Dec 2000 23:59:59 GMT", 978307199}, /* 2000 was a leap year, 2100 is none */
+        {"Mon, 01 Mar 2100 00:00:00 GMT", 4107542400.0},
+        {"Sat, 31 Dec 2016 23:59:60 GMT", 1483228800}, /* a leap second */
+        {"sun, 06 nov 1994 08:49:37 GMT", T},
+        {"Wed, 31 Dec 1969 23:59:59 GMT", 0}, /* long ago */
+        {"Mon, 01 Jan 1000 00:00:00 GMT", 0},
         {NULL, 0},
     };
     size_t i;
@@ -232,6 +242,62 @@ static void dates_in_their_three_forms(void **state)
     (void)state;
     for (i = 0; rows[i].text; i++)
         assert_number(kat_http_date(rows[i].text), rows[i].wanted);
+}
+
+/* A year of two digits is the one that is not more than 50 years ahead. */
+static double midday_of_2026(void)
+{
+    return 1782907200; /* Wed, 01 Jul 2026 12:00:00 GMT */
+}
+
+static double end_of_2099(void)
+{
+    return 4102444799.0;
+}
+
+static void years_of_two_digits(void **state)
+{
+    double (*wall)(void) = kat_wall;
+
+    (void)state;
+    kat_wall = midday_of_2026;
+    assert_number(kat_http_date("Friday, 01-Jan-26 00:00:00 GMT"), 1767225600);
+    assert_number(kat_http_date("Tuesday, 31-Dec-75 00:00:00 GMT"), 3344976000.0);
+    assert_number(kat_http_date("Wednesday, 01-Jul-76 12:00:00 GMT"), 3360830400.0);
+    assert_number(kat_http_date("Thursday, 01-Jul-76 12:00:01 GMT"), 205070401);
+    assert_number(kat_http_date("Saturday, 01-Jan-77 00:00:00 GMT"), 220924800);
+    assert_number(kat_http_date("Friday, 31-Dec-99 23:59:59 GMT"), 946684799);
+    kat_wall = end_of_2099;
+    assert_number(kat_http_date("Friday, 01-Jan-00 00:00:00 GMT"), 4102444800.0);
+    assert_number(kat_http_date("Thursday, 29-Feb-48 00:00:00 GMT"), 5622220800.0);
+    kat_wall = wall;
+}
+
+/* Every day of eight centuries, counted one by one. */
+static void days_follow_each_other(void **state)
+{
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    double wanted = 0;
+    int year, month, day;
+
+    (void)state;
+    for (year = 1970; year < 2770; year++) {
+        for (month = 0; month < 12; month++) {
+            for (day = 1; day <= 31; day++) {
+                char text[64];
+                double at;
+
+                snprintf(text, sizeof text, "Mon, %02d %s %d 00:00:00 GMT", day, months[month], year);
+                at = kat_http_date(text);
+                if (at < 0 && day > 28)
+                    break;
+                assert_number(at, wanted);
+                wanted += 86400;
+            }
+        }
+    }
+    assert_number(wanted, 25245561600.0); /* 800 years have 194 leap days */
 }
 
 /* Most of these curl_getdate alone would take. */
@@ -243,9 +309,9 @@ static const char *const junk[] = {
     "+5",
     "5.5",
     "5s",
-    "5 ",
-    " 5",
-    "5, 6",
+    "5 6",
+    ",",
+    " ,\t, ",
     "0x10",
     "1e3",
     "1994-11-06",
@@ -255,8 +321,9 @@ static const char *const junk[] = {
     "Sun, 06 Nov 1994 08:49:37",
     "Sun, 06 Nov 1994 08:49:37 +0000",
     "Sun, 06 Nov 1994 08:49:37 CET",
-    "Sun, 06 Nov 1994 08:49:37 GMT ",
-    "Sun, 06 Nov 1994 08:49:37 GMT, again",
+    "Sun, Sun, Sun",
+    "Sun,06 Nov 1994 08:49:37 GMT",
+    "Sun,  06 Nov 1994 08:49:37 GMT",
     "Sun, 6 Nov 1994 08:49:37 GMT",
     "Sun, 06 Nov 94 08:49:37 GMT",
     "Sun, 06 Foo 1994 08:49:37 GMT",
@@ -267,6 +334,20 @@ static const char *const junk[] = {
     "Sunday, 99-May-01 01:59:59 GMT",
     "Sun, 06 Nov 1994 25:49:37 GMT",
     "Sun, 06 Nov 1994 08:61:37 GMT",
+    "Sun, 06 Nov 1994 08:60:00 GMT",
+    "Sun, 06 Nov 1994 08:59:61 GMT",
+    "Sun, 06 Nov 1994 24:00:00 GMT",
+    "Sun, 31 Nov 1994 08:49:37 GMT",
+    "Sun, 31 Apr 1994 08:49:37 GMT",
+    "Sun, 30 Feb 2024 08:49:37 GMT",
+    "Sun, 29 Feb 2023 08:49:37 GMT",
+    "Sun, 29 Feb 2100 08:49:37 GMT",
+    "Sunday, 29-Feb-93 08:49:37 GMT",
+    "Sun Feb 29 08:49:37 1993",
+    "Sun Nov 00 08:49:37 1994",
+    "Sun Nov    08:49:37 1994",
+    "Sun, 06 Nov 0994 08:49:37 GMT",
+    "Sun, 06 Nov 11994 08:49:37 GMT",
     ", 06-Nov-94 08:49:37 GMT",
     "Sun Nov  6 08:49:37 94",
     "Sun Nov 6 08:49:37 1994",
@@ -316,6 +397,44 @@ static void retry_after_as_a_date(void **state)
     assert_number(kat_retry_after("12", "Sun, 06 Nov 1994 08:49:00 GMT", 0), 12);
 }
 
+/* Several headers of that name come joined, and a date has a comma of its own. */
+static void the_longest_of_several_counts(void **state)
+{
+    static const struct {
+        const char *text;
+        double wanted;
+    } rows[] = {
+        {"3600, 3600", 3600},
+        {"1,3600,5", 3600},
+        {" 5\t", 5},
+        {",5,,", 5},
+        {"soon, 7, 0x20", 7},
+        {"Sun, 120", 120},
+        {"Sun, 06 Nov 1994 08:49:37 GMT ", 30},
+        {"Sun, 06 Nov 1994 08:49:37 GMT, again", 30},
+        {"Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:50:37 GMT", 90},
+        {"Sun, 06 Nov 1994 08:50:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT", 90},
+        {"10, Sunday, 06-Nov-94 08:49:37 GMT", 30},
+        {"Sun Nov  6 08:49:37 1994, 40", 40},
+        {"Sun Nov  6 08:49:37 1994,Sunday, 06-Nov-94 08:49:47 GMT,Sun, 06 Nov 1994 08:49:57 GMT", 50},
+        {"0, Sun, 06 Nov 1994 00:00:00 GMT", 0},
+        {"Sun, 99 Nov 1994 08:49:37 GMT, 3", 3},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        double wait = kat_retry_after(rows[i].text, NULL, T - 30);
+
+        if (wait < rows[i].wanted || wait > rows[i].wanted)
+            fail_msg("\"%s\": %g", rows[i].text, wait);
+    }
+    /* Of two Dates the earlier one: the longer wait. */
+    assert_number(kat_retry_after("Sun, 06 Nov 1994 08:49:37 GMT",
+                                  "Sun, 06 Nov 1994 08:49:30 GMT, Sun, 06 Nov 1994 08:49:20 GMT", 0),
+                  17);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,9 +448,12 @@ int main(void)
         cmocka_unit_test(retry_after_is_kept_never_cut),
         cmocka_unit_test(a_deadline_ends_the_call_now),
         cmocka_unit_test(dates_in_their_three_forms),
+        cmocka_unit_test(years_of_two_digits),
+        cmocka_unit_test(days_follow_each_other),
         cmocka_unit_test(what_is_no_date_is_refused),
         cmocka_unit_test(retry_after_in_seconds),
         cmocka_unit_test(retry_after_as_a_date),
+        cmocka_unit_test(the_longest_of_several_counts),
     };
 
     return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
