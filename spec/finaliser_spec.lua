@@ -135,6 +135,67 @@ describe("a host's code at the worst moment", function()
     end
 
     -- Between the client and its first request: the prepared header lines go first, and the engine last.
+    it("may bring a call back that waited for its turn, and was collected: it ends, and takes no turn", function()
+        server:script { { { read = "request" }, { stall = true } } }
+        local output, errors = child.run(FINALISER .. ([[
+            local core, kataven = require "kataven.core", require "kataven"
+            local client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = %q, maxConcurrent = 1, wait = coroutine.yield }
+            local first = coroutine.create(client.widgetKeys.list)
+            assert(coroutine.resume(first))
+            local function begin()
+                local second
+                local older = finaliser(function()
+                    local ok, value, err = coroutine.resume(second)
+                    io.write(coroutine.status(second), " ", tostring(ok), " ", tostring(value), " ", tostring(err))
+                end)
+                second = coroutine.create(function()
+                    return client.widgetKeys.list(nil, older) -- so that they go together
+                end)
+                assert(coroutine.resume(second))
+            end
+            begin()
+            collectgarbage()
+            collectgarbage()
+            client:close()
+        ]]):format(server.url))
+        assert.equal("", errors)
+        assert.equal("dead true nil ClosedError: GET /api/v1/widget-keys: the client, or this call, was collected; nothing "
+            .. "was sent", output)
+    end)
+
+    -- The call that holds a turn is gone, and what is made of its memory then is somebody else's turn. A hundred take it
+    -- again; whoever lost its place in line, since the attempt's end was taken for its own, is not called when it should.
+    local COLLECTED = [[
+        local core = require "kataven.core"
+        local engine = core.engine(nil, nil, "", 1000, 1)
+        local turn = engine:turn()
+        assert(turn:ask(engine, 60))
+        local attempt = engine:start("GET", os.getenv "URL", core.lines {}, nil, 60, 60, true, turn)
+        turn = nil
+        collectgarbage()
+        collectgarbage()
+        local others = {}
+        for index = 1, 100 do
+            others[index] = engine:turn()
+            assert(others[index]:ask(engine, 60) == (index == 1))
+        end
+        attempt:cancel()
+        for index = 1, 100 do
+            assert(others[index]:ask(engine, 60), "number " .. index .. " has lost its place")
+            others[index]:leave()
+        end
+        io.write "alive"
+    ]]
+
+    it("may drop a turn while its attempt goes on: the end of that is nobody else's", function()
+        local launchers = { {}, valgrind.problem == nil and valgrind.launcher or nil }
+        for _, launcher in ipairs(launchers) do
+            server:script { { { read = "request" }, { stall = true } } }
+            local output, errors = child.complete(COLLECTED, { URL = server.url }, launcher)
+            assert.same({ "alive", "" }, { output, errors })
+        end
+    end)
+
     it("has no request sent without its headers by a finaliser that runs between the client's own", function()
         local answer = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" }
         server:script { default = { { read = "request" }, { send = answer } } }

@@ -52,6 +52,23 @@ describe("a transport of one's own", function()
         assert.same(transport.requests[1], transport.requests[2])
     end)
 
+    it("may do with its headers as it likes: the next attempt has them all", function()
+        local seen = {}
+        local transport = spy.new(function(request)
+            seen[#seen + 1] = request.headers.Authorization
+            for name in pairs(request.headers) do
+                request.headers[name] = nil
+            end
+            request.headers["X-Mine"] = "1"
+            return spy.text("x", 503)
+        end)
+        local client = spy.client(transport, { retry = { max = 1, baseDelay = 0 } })
+        client.widgetKeys.list()
+        client.widgetKeys.list()
+        local expected = "Bearer " .. spy.TOKEN
+        assert.same({ expected, expected, expected, expected }, seen)
+    end)
+
     it("lives by the system's clock where it has none", function()
         local transport = { send = function() return spy.json "[]" end }
         local _, meta = kataven.new({ apiKey = spy.TOKEN, transport = transport }).widgetKeys.list()
@@ -220,6 +237,29 @@ describe("a transport of one's own", function()
             _, err = client.widgetKeys.list { timeout = 5, deadline = 3 }
             assert.matches("^no whole answer within the deadline of 3 s: ", err.message)
         end
+    end)
+
+    it("that stops by itself was in time until its time is up, and was late from then on", function()
+        for seconds, name in pairs { [1.9] = "CancelledError", [2] = "TimeoutError", [2.01] = "TimeoutError" } do
+            local transport
+            transport = spy.new(function()
+                transport.time = transport.time + seconds
+                return nil, { kind = "cancelled", sent = true }
+            end)
+            local _, err = spy.client(transport, { retry = false }).widgetKeys.list { timeout = 2 }
+            assert.equal(name, err.name, tostring(seconds))
+        end
+    end)
+
+    it("that is late and was told to stop was told so first", function()
+        local canceller, transport = kataven.canceller(), nil
+        transport = spy.new(function()
+            transport.time = transport.time + 5
+            canceller:cancel()
+            return nil, { kind = "cancelled", sent = true }
+        end)
+        local _, err = spy.client(transport, { retry = false }).widgetKeys.list { timeout = 2, cancel = canceller }
+        assert.equal("CancelledError", err.name)
     end)
 
     it("that has no clock never waits longer than its time", function()

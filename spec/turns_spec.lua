@@ -122,6 +122,72 @@ describe("maxConcurrent, over real connections,", function()
         end
     end)
 
+    -- Two calls at once where one may be out, each of which is answered in time, but not at once. A wrong length of the
+    -- turn's lease would let the second one out beside the first.
+    for _, times in ipairs { { timeout = 1.5, connectTimeout = 10 }, { timeout = 0.7, connectTimeout = 0.1 } } do
+        it(("has a turn for as long as an attempt may take, timeout = %g and connectTimeout = %g"):format(times.timeout,
+            times.connectTimeout), function()
+            hub:next { n = 2, delay = 0.25 }
+            client = kataven.new { apiKey = hub.apiKey, baseUrl = hub.url, maxConcurrent = 1, wait = host.wait,
+                timeout = times.timeout, connectTimeout = times.connectTimeout, retry = false }
+            for _ = 1, 2 do
+                host.spawn(function() assert(client.widgetKeys.list()) end)
+            end
+            host.run()
+            local stats = hub:stats()
+            assert.same({ 2, 1 }, { stats.total, stats.mostInFlight })
+        end)
+    end
+
+    -- A call that blocks until its timeout. `run` is called in the midst of it, by a hook: Ctrl-C sets one as well.
+    local function during(timeout, run)
+        local begun = false
+        server:script { { { read = "request" }, { stall = true } }, exchanges { LIST, LIST } }
+        client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = server.url, maxConcurrent = 1, timeout = timeout,
+            retry = false }
+        if rawget(_G, "jit") then
+            jit.off()
+        end
+        debug.sethook(function()
+            -- The second time that it blocks is after a look at the hooks.
+            if not begun and debug.getinfo(2, "S").source:find "transport.lua" then
+                begun = server:log().requests[1] ~= nil
+                if begun then
+                    debug.sethook()
+                    run()
+                end
+            end
+        end, "l")
+        local results = { pcall(client.widgetKeys.list) }
+        debug.sethook()
+        if rawget(_G, "jit") then
+            jit.on()
+        end
+        assert.is_true(begun)
+        return results
+    end
+
+    it("has a turn given back at once when a hook raises while the host is blocked", function()
+        -- So that it is not the collector who does it.
+        collectgarbage "stop"
+        local results = during(20, function() error("interrupted", 0) end)
+        local value, err = client.widgetKeys.list { deadline = 3 }
+        collectgarbage "restart"
+        assert.same({ false, "interrupted" }, results)
+        assert.same({}, value, tostring(err))
+    end)
+
+    it("has a hook's own call wait for the turn of the call that it interrupts", function()
+        local value, err
+        during(2.5, function()
+            value, err = client.widgetKeys.list { deadline = 0.3 }
+        end)
+        assert.is_nil(value)
+        assert.equal("TimeoutError", err.name)
+        assert.matches("passed before it could be sent %(maxConcurrent = 1%)", err.message)
+        assert.equal(1, #server:log().requests)
+    end)
+
     it("does not count a call in back-off", function()
         server:script { default = exchanges { BUSY, LIST, LIST, LIST } }
         new(server.url, { maxConcurrent = 1 })

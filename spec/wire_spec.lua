@@ -143,6 +143,53 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
             assert.equal(1, #server:log().requests)
         end)
 
+        it("takes 200 to 299 for a success, and nothing beside", function()
+            for status, fine in pairs { [200] = true, [201] = true, [299] = true, [300] = false, [399] = false } do
+                play({ steps(exchange(servers.answer { status = status, body = '{"id":"wk_1"}',
+                    headers = { ["Content-Type"] = "application/json" } })) })
+                local key, result = client.widgetKeys.create { name = "x" }
+                assert.equal(status, result.status)
+                if fine then
+                    assert.equal("wk_1", key.id)
+                else
+                    assert.is_nil(key)
+                    assert.is_true(result:is "APIError")
+                    assert.same({ id = "wk_1" }, result.data)
+                end
+                client:close()
+            end
+        end)
+
+        it("names the status of an answer that had begun, and none where nothing came", function()
+            play({ steps({ read = "request" }, { send = servers.answer { status = 201, body = "{", length = 5 } }) },
+                { retry = false })
+            local _, err = client.widgetKeys.create { name = "x" }
+            assert.same({ "ConnectionError", 201 }, { err.name, err.status })
+            client:close()
+            play({ steps({ read = "request" }, { close = true }) }, { retry = false })
+            _, err = client.widgetKeys.create { name = "x" }
+            assert.equal("ConnectionError", err.name)
+            assert.is_nil(err.status)
+        end)
+
+        it("takes no more answers from a connection on which a body was announced that may not come", function()
+            -- Five bytes that could be anybody's: the next answer is read on a connection of its own.
+            for _, status in ipairs { 204, 304 } do
+                play({ steps({ read = "request" }, { send = servers.answer { status = status, length = 5 } },
+                    { read = "request" }, { send = OK_LIST }), steps(exchange(OK_LIST)) }, { retry = false })
+                client.widgetKeys.delete "k1"
+                assert.same({}, client.widgetKeys.list())
+                assert.equal(2, server:log().connections)
+                client:close()
+                play({ steps({ read = "request" }, { send = ("HTTP/1.1 %d Nothing\r\n\r\n"):format(status) },
+                    exchange(OK_LIST)) }, { retry = false })
+                client.widgetKeys.delete "k1"
+                assert.same({}, client.widgetKeys.list())
+                assert.equal(1, server:log().connections)
+                client:close()
+            end
+        end)
+
         it("repeats a GET on a kept-alive connection that dies, and counts it", function()
             -- libcurl opens another connection before it is told not to use it.
             play({ steps({ read = "request" }, { send = OK_LIST }, { read = "request" }, { reset = true }),
