@@ -71,8 +71,8 @@ describe("a proxy", function()
                 return io.write "fine"
             end
             io.write(tostring(err))
-            for _, value in pairs(err) do
-                io.write("\n", tostring(value))
+            for name, value in pairs(err) do
+                io.write("\n", name, "=", tostring(value))
             end
             for name, value in pairs(err.headers or {}) do
                 io.write("\n", name, ": ", value)
@@ -110,6 +110,7 @@ describe("a proxy", function()
             local output = run({ [variable] = value }, "https://hub.invalid", nil, "{ baseDelay = 60 }")
             assert.matches(("^ConnectionError: .*nothing was sent: the proxy in the environment's %s must "):format(
                 variable), output)
+            assert.matches("\nattempts=1\n", output .. "\n")
             assert.is_nil(output:find("S3CRET", 1, true))
             assert.is_nil(output:find("user:12", 1, true))
         end

@@ -7,7 +7,7 @@
 
 KAT_BEGIN_DECLS
 
-/* Reads a proxy's URL as libcurl would. NULL when it is good, "" when memory has
+/* Reads a proxy's URL, which a NUL ends, as libcurl would. NULL when it is good, "" when memory has
  * run out; else what is wrong with it, as the end of a sentence ("must not …"),
  * which never quotes it: it may hold a password. A scheme may be absent. */
 const char *kat_proxy_check(const char *proxy, size_t len);

@@ -152,7 +152,8 @@ static const char *overdue(kat_slot *slot, double now, kat_kind *kind)
     if (now > slot->end || now > slot->connect_end)
         return "the time was up while a proxy's answer, or the handshake, was still coming";
     if (holds_the_host(slot, now))
-        return "a proxy's answer came without end or pause, and was given up since all else waited";
+        return "a proxy's answer came without end or pause; it was given up, since nothing else in "
+               "this process could run";
     *kind = KAT_CONNECT;
     curl_easy_getinfo(slot->easy, CURLINFO_HEADER_SIZE, &headers);
     return headers > KAT_HEADERS_MAX_BYTES
