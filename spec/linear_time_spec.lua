@@ -79,7 +79,7 @@ local KINDS = {
     end,
 }
 
-describe("time grows no faster than the size of", function()
+describe("#speed time grows no faster than the size of", function()
     for kind, answerOf in pairs(KINDS) do
         it(kind, function()
             each(function(name, make)
@@ -112,11 +112,11 @@ describe("time grows no faster than the size of", function()
     end)
 end)
 
-describe("the command's time grows no faster than the size of", function()
-    local columns, diff, json, keys, text
+describe("#speed the command's time grows no faster than the size of", function()
+    local diff, json, keys, text
 
     setup(function()
-        columns, diff, json = require "kataven.cli.columns", require "kataven.cli.apply.diff", require "kataven.cli.json"
+        diff, json = require "kataven.cli.apply.diff", require "kataven.cli.json"
         keys, text = require "kataven.cli.keys", require "kataven.cli.text"
     end)
 
@@ -229,22 +229,9 @@ describe("the command's time grows no faster than the size of", function()
             keys.record(CONTEXT, key)
         end)
     end)
-
-    it("fills no column further than anybody can see, and shows all the same", function()
-        local wide = ("w"):rep(1000)
-        local shown = columns.table({
-            { title = "A", cell = function(row) return row[1] end },
-            { title = "B", cell = function(row) return row[2] end },
-        }, { { wide, "x" }, { "y", "z  " } }, function(_, what) return what end, nil)
-        local lines = {}
-        for line in shown:gmatch "[^\n]+" do
-            lines[#lines + 1] = line
-        end
-        assert.same({ "A" .. (" "):rep(199) .. "  B", wide .. "  x", "y" .. (" "):rep(199) .. "  z" }, lines)
-    end)
 end)
 
-describe("a cassette's time grows no faster than the size of", function()
+describe("#speed a cassette's time grows no faster than the size of", function()
     local path
 
     before_each(function()
@@ -329,7 +316,8 @@ describe("a cassette's time grows no faster than the size of", function()
             growth.assertLinear(name, function(size)
                 local text = make(size / 4)
                 files.write(path, '{"version":1,"interactions":[{"request":{"method":"PATCH","path":'
-                    .. '"/api/v1/widget-keys/a","body":' .. (core.encode(text) or '""') .. '},"response":{"status":200}}]}')
+                    .. '"/api/v1/widget-keys/a","body":' .. (core.encode(text) or '""')
+                    .. '},"response":{"status":200}}]}')
                 return text
             end, function(text)
                 local cassette = kataven.cassette.open(path)
@@ -341,7 +329,7 @@ describe("a cassette's time grows no faster than the size of", function()
     end)
 end)
 
-describe("Redis's time grows no faster than the size of", function()
+describe("#speed Redis's time grows no faster than the size of", function()
     it("a reply, in pieces as they come", function()
         local inputs = require "kataven.redis.input"
         each(function(name, make)
@@ -370,16 +358,9 @@ describe("Redis's time grows no faster than the size of", function()
             end)
         end)
     end)
-
-    it("takes no length below nothing", function()
-        local input = require("kataven.redis.input").new()
-        input:add "$-5\r\n"
-        assert.equal("$-5", input:line())
-        assert.has_error(function() input:take(-3) end, "a length of -3")
-    end)
 end)
 
-describe("over a wire", function()
+describe("#speed over a wire,", function()
     -- What took ten seconds, and minutes.
     it("blanks in Retry-After, and a body of backslashes that gives the key back, take no time", function()
         local servers = require "spec.support.servers"
@@ -402,5 +383,67 @@ describe("over a wire", function()
             assert.same({ "well", "" }, { output, errors })
         end
         tcp:stop()
+    end)
+end)
+
+describe("to keep time to the size, nothing is lost:", function()
+    it("a column is filled up no further than anybody can see, and all is shown", function()
+        local wide = ("w"):rep(1000)
+        local shown = require("kataven.cli.columns").table({
+            { title = "A", cell = function(row) return row[1] end },
+            { title = "B", cell = function(row) return row[2] end },
+        }, { { wide, "x" }, { "y", "z  " } }, function(_, what) return what end, nil)
+        local lines = {}
+        for line in shown:gmatch "[^\n]+" do
+            lines[#lines + 1] = line
+        end
+        assert.same({ "A" .. (" "):rep(199) .. "  B", wide .. "  x", "y" .. (" "):rep(199) .. "  z" }, lines)
+    end)
+
+    it("a line of Redis's may be long, and no length is below nothing", function()
+        local input = require("kataven.redis.input").new()
+        input:add("+" .. ("a"):rep(60000))
+        assert.is_nil(input:line())
+        input:add "\r\n"
+        assert.equal(60001, #input:line())
+        input:add(("a"):rep(70000))
+        assert.has_error(function() input:line() end, "a line of more than 65536 bytes")
+        input = require("kataven.redis.input").new()
+        input:add "$-5\r\n"
+        assert.equal("$-5", input:line())
+        assert.has_error(function() input:take(-3) end, "a length of -3")
+    end)
+
+    it("lines are put together without the blanks around them", function()
+        local joined = require("kataven.cli.text").joined
+        assert.equal("a; b: c; d", joined("a:  \n\n \t b: c\n  d  ", ":", "; "))
+        assert.equal("a: | b:", joined(" a:\nb:\n", "", " | "))
+        assert.equal("b:", joined("b:", ":", "; "))
+        assert.equal("", joined(" \n ", ":", "; "))
+    end)
+
+    it("a JWT is known for one wherever it stands", function()
+        local looksSecret = require("kataven.check").looksSecret
+        for text, secret in pairs {
+            ["eyJhbGciOi"] = true, [" eyJ"] = true, ["x eyJhbGciOi.J9"] = true, ["-eyJ-eyJa."] = true,
+            ["Bearer=eyJh-_.x"] = true, ["xeyJhbGciOi.J9"] = false, ["x eyJ."] = false, ["x eyJabc"] = false,
+            ["a.b eyJ c."] = false, ["pk_live_x"] = true,
+        } do
+            assert.equal(secret, looksSecret(text), text)
+        end
+    end)
+
+    it("names that read alike keep an order", function()
+        local redact = require "kataven.redact"
+        assert.same({ ["pk_live_[redacted]"] = 1, ["pk_live_[redacted] 2"] = 2, ["pk_live_[redacted] 3"] = 3 },
+            redact.value({ pk_live_a = 1, pk_live_b = 2, pk_live_c = 3 }, redact.keys))
+    end)
+
+    it("a place in a damaged file is told as before", function()
+        local inLines = require("kataven.cassette.json").inLines
+        assert.equal("line 1, column 1: damaged JSON: x", inLines("", "x, at byte 1"))
+        assert.equal("line 1, column 3: damaged JSON: x", inLines("éa", "x, at byte 4"))
+        assert.equal("line 3, column 2: damaged JSON: x", inLines("a\n\nab", "x, at byte 5"))
+        assert.equal("line 2, column 1: damaged JSON: x", inLines("a\n", "x, at byte 3"))
     end)
 end)

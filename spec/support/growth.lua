@@ -31,13 +31,12 @@ function growth.assertLinear(name, make, run, from)
         small = seconds(run, input)
     until small >= ENOUGH or size >= LARGEST
     local large = make(4 * size)
-    local least, ratio = math.huge, nil
+    local least = math.huge
     -- The best of some runs: what else goes on can only add to them.
     for _ = 1, 5 do
         small = math.min(small, seconds(run, input))
         least = math.min(least, seconds(run, large))
-        ratio = least / math.max(small, 1e-6)
-        if least <= NOTHING or ratio <= MOST then
+        if least <= NOTHING or least <= MOST * small then
             return
         end
     end
