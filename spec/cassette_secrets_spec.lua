@@ -277,6 +277,56 @@ io.write(count, "\n", table.concat(said, "\n"))
         assert.is_nil(text:find(other, 1, true))
     end)
 
+    it("a key that was seen only behind escapes, and Base64 that is broken into lines", function()
+        local new = require("kataven.cassette.secrets").new
+        local base64 = require "kataven.base64"
+        for _, text in ipairs { "pk_live_acme_1", "%70k_live_acme_1", "pk%5Flive_acme_1", "pk%255flive%255facme%255f1",
+            "pk\\u005flive_acme_1", "pk\\\\u005flive_acme_1", "pk%5Cu005flive_acme_1" } do
+            local secrets = new()
+            secrets.learnAnswer(nil, "<" .. text .. ">")
+            assert.equal("a widget key (pk_live_…)", secrets.find("x pk_live_acme_1 y", 1), text)
+            assert.equal("a widget key (pk_live_…)", secrets.find("x " .. base64.encode "pk_live_acme_1", 1))
+            assert.is_nil(secrets.find("x pk_live_[redacted] pk_live_other", 1))
+            assert.is_nil(secrets.find("x pk_live_acme_1 y", 1 + secrets.count()))
+        end
+        local secrets, token = new(), "eyJhbGciOiJI.c4nAryJw/t+odd~x?y>9"
+        secrets.learnToken(token)
+        for _, line in ipairs { "\n", "\r\n  ", "\\n", "\\r\\n\\t" } do
+            local broken = base64.encode("user:" .. token):gsub("........", "%0" .. line:gsub("\\", "%0"))
+            assert.equal("the token of a client", secrets.find('"' .. broken .. '"', 1))
+        end
+    end)
+
+    it("very many keys: from some number on, all that look like one", function()
+        local secrets = require("kataven.cassette.secrets").new()
+        local all = {}
+        for index = 1, 1100 do
+            all[index] = "pk_live_acme_" .. index
+        end
+        secrets.learnAnswer(nil, table.concat(all, " ", 1, 1000))
+        assert.equal("a widget key (pk_live_…)", secrets.find("pk_live_acme_1000", 1))
+        assert.is_nil(secrets.find("pk_live_other", 1))
+        local clean = secrets.count()
+        secrets.learnAnswer(nil, table.concat(all, " "))
+        -- What was searched before is searched once more, for those.
+        for _, key in ipairs { "pk_live_acme_1100", "pk_live_other" } do
+            assert.equal("a key (sk_live_… or pk_live_…)", secrets.find(key, clean + 1))
+        end
+        assert.is_nil(secrets.find("pk_live_[redacted]", 1))
+        assert.is_nil(secrets.find("pk_live_other", 1 + secrets.count()))
+    end)
+
+    it("a client's token, also one that an answer held before", function()
+        local secrets = require("kataven.cassette.secrets").new()
+        secrets.learnAnswer(nil, "sk_live_acme_1")
+        secrets.learnToken "sk_live_acme_1"
+        secrets.learnToken "eyJ.token"
+        secrets.learnToken " "
+        assert.equal("[redacted] [redacted] pk_live_[redacted]", secrets.answer "sk_live_acme_1 eyJ.token pk_live_b")
+        assert.equal("sk_live_[redacted] [redacted] pk_live_[redacted]",
+            secrets.request "sk_live_acme_1 eyJ.token pk_live_b")
+    end)
+
     it("the secrets' own object: no dump shows them", function()
         local secrets = require("kataven.cassette.secrets").new()
         secrets.learnToken "sk_live_canary-co_T0kEnqZ9xW4bV7"
