@@ -46,5 +46,6 @@ kat_ca kat_ca_default(const char *file, const char *path)
 {
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
-    return kat_ca_choose(file, path, info->cainfo, info->capath, kat_curl_is_openssl(kat_curl_tls()));
+    return kat_ca_choose(file, path, info->cainfo, info->capath,
+                         kat_curl_is_openssl(kat_curl_tls()));
 }

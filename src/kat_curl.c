@@ -65,10 +65,11 @@ const char *kat_curl_tls_problem(const char *ssl, char *buf, size_t size)
 {
     if (kat_curl_is_openssl(ssl))
         return NULL;
-    snprintf(buf, size,
-             "this process's libcurl does TLS by %s, and only OpenSSL is supported: a lost "
-             "handshake may not be tried again, and errors say less; install a libcurl with OpenSSL",
-             ssl && *ssl ? ssl : "no library at all");
+    snprintf(
+        buf, size,
+        "this process's libcurl does TLS by %s, and only OpenSSL is supported: a lost "
+        "handshake may not be tried again, and errors say less; install a libcurl with OpenSSL",
+        ssl && *ssl ? ssl : "no library at all");
     return buf;
 }
 

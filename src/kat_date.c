@@ -109,8 +109,8 @@ static int days_in(int year, int month)
 /* A leap second, of which libraries see few, counts as the one that follows. */
 static bool exists(const fields *d)
 {
-    return d->day >= 1 && d->day <= days_in(d->year, d->month) && d->hour <= 23 && d->minute <= 59 &&
-           d->second <= 60;
+    return d->day >= 1 && d->day <= days_in(d->year, d->month) && d->hour <= 23 &&
+           d->minute <= 59 && d->second <= 60;
 }
 
 /* Days with a 29 February before a year. */

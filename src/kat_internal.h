@@ -63,12 +63,12 @@ struct kat_slot {
 /* Descriptors and timers, as the platform has them (kat_epoll.c and
  * kat_perform.c, of which one is built). */
 typedef struct kat_driver {
-    int set;              /* epoll; -1 while closed */
-    int bell, timer;      /* eventfd and timerfd, opened when somebody asks for the set */
-    bool shown;           /* somebody may be watching the set */
-    bool rung;            /* the doorbell is readable */
-    double armed;         /* when the timerfd fires; HUGE_VAL: never */
-    double due;           /* when libcurl wants to be called; HUGE_VAL: never */
+    int set;         /* epoll; -1 while closed */
+    int bell, timer; /* eventfd and timerfd, opened when somebody asks for the set */
+    bool shown;      /* somebody may be watching the set */
+    bool rung;       /* the doorbell is readable */
+    double armed;    /* when the timerfd fires; HUGE_VAL: never */
+    double due;      /* when libcurl wants to be called; HUGE_VAL: never */
 } kat_driver;
 
 struct kat_engine {

@@ -63,13 +63,11 @@ static int yieldable(lua_State *L)
 
 LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"now", now},
-        {"wait", block},
-        {"random", random_number},
-        {"curlReady", curl_ready},
-        {NULL, NULL}
-    };
+    static const luaL_Reg functions[] = {{"now", now},
+                                         {"wait", block},
+                                         {"random", random_number},
+                                         {"curlReady", curl_ready},
+                                         {NULL, NULL}};
     char text[256];
 
     if (kat_curl_problem(kat_curl_version(), kat_curl_version_text(), text, sizeof text))

@@ -18,12 +18,23 @@ static int descriptors(void)
 
 static void openssl_is_known_by_its_names(void **state)
 {
-    static const char *const yes[] = {"OpenSSL/3.0.17",          "OpenSSL/1.1.1w (Schannel)",
-                                      "(SecureTransport) LibreSSL/3.3.6", "BoringSSL",
-                                      "AWS-LC/1.2",              "quictls/3.1"};
-    static const char *const no[] = {"GnuTLS/3.7.9", "NSS/3.87", "(OpenSSL/3.0) GnuTLS/3.7.9",
-                                     "(OpenSSL/3.0)", "wolfSSL/5.5", "BearSSL", "mbedTLS/3.1",
-                                     "rustls-ffi/0.9", "Schannel",   "",        NULL};
+    static const char *const yes[] = {"OpenSSL/3.0.17",
+                                      "OpenSSL/1.1.1w (Schannel)",
+                                      "(SecureTransport) LibreSSL/3.3.6",
+                                      "BoringSSL",
+                                      "AWS-LC/1.2",
+                                      "quictls/3.1"};
+    static const char *const no[] = {"GnuTLS/3.7.9",
+                                     "NSS/3.87",
+                                     "(OpenSSL/3.0) GnuTLS/3.7.9",
+                                     "(OpenSSL/3.0)",
+                                     "wolfSSL/5.5",
+                                     "BearSSL",
+                                     "mbedTLS/3.1",
+                                     "rustls-ffi/0.9",
+                                     "Schannel",
+                                     "",
+                                     NULL};
     char text[256];
     size_t i;
 
@@ -34,7 +45,8 @@ static void openssl_is_known_by_its_names(void **state)
     for (i = 0; i < COUNT(no); i++)
         if (kat_curl_is_openssl(no[i]) || !kat_curl_tls_problem(no[i], text, sizeof text))
             fail_msg("%s", no[i] ? no[i] : "(none)");
-    assert_non_null(strstr(kat_curl_tls_problem("GnuTLS/3.7.9", text, sizeof text), "GnuTLS/3.7.9"));
+    assert_non_null(
+        strstr(kat_curl_tls_problem("GnuTLS/3.7.9", text, sizeof text), "GnuTLS/3.7.9"));
 }
 
 /* A client that is made before a server forks, or in a program that never

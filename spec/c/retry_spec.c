@@ -287,7 +287,8 @@ static void days_follow_each_other(void **state)
                 char text[64];
                 double at;
 
-                snprintf(text, sizeof text, "Mon, %02d %s %d 00:00:00 GMT", day, months[month], year);
+                snprintf(text, sizeof text, "Mon, %02d %s %d 00:00:00 GMT", day, months[month],
+                         year);
                 at = kat_http_date(text);
                 if (at < 0 && day > 28)
                     break;
@@ -415,7 +416,8 @@ static void the_longest_of_several_counts(void **state)
         {"Sun, 06 Nov 1994 08:50:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT", 90},
         {"10, Sunday, 06-Nov-94 08:49:37 GMT", 30},
         {"Sun Nov  6 08:49:37 1994, 40", 40},
-        {"Sun Nov  6 08:49:37 1994,Sunday, 06-Nov-94 08:49:47 GMT,Sun, 06 Nov 1994 08:49:57 GMT", 50},
+        {"Sun Nov  6 08:49:37 1994,Sunday, 06-Nov-94 08:49:47 GMT,Sun, 06 Nov 1994 08:49:57 GMT",
+         50},
         {"0, Sun, 06 Nov 1994 00:00:00 GMT", 0},
         {"Sun, 99 Nov 1994 08:49:37 GMT, 3", 3},
     };
@@ -430,7 +432,8 @@ static void the_longest_of_several_counts(void **state)
     }
     /* Of two Dates the earlier one: the longer wait. */
     assert_number(kat_retry_after("Sun, 06 Nov 1994 08:49:37 GMT",
-                                  "Sun, 06 Nov 1994 08:49:30 GMT, Sun, 06 Nov 1994 08:49:20 GMT", 0),
+                                  "Sun, 06 Nov 1994 08:49:30 GMT, Sun, 06 Nov 1994 08:49:20 GMT",
+                                  0),
                   17);
 }
 

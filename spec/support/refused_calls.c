@@ -15,9 +15,9 @@ static const struct {
     const char *name;
     int number;
 } calls[] = {
-    {"socket", __NR_socket},           {"connect", __NR_connect},
-    {"socketpair", __NR_socketpair},   {"epoll_create1", __NR_epoll_create1},
-    {"eventfd2", __NR_eventfd2},       {"timerfd_create", __NR_timerfd_create},
+    {"socket", __NR_socket},         {"connect", __NR_connect},
+    {"socketpair", __NR_socketpair}, {"epoll_create1", __NR_epoll_create1},
+    {"eventfd2", __NR_eventfd2},     {"timerfd_create", __NR_timerfd_create},
 };
 
 enum { ROOM = 2 * sizeof calls / sizeof *calls + 2 };
@@ -32,13 +32,14 @@ int main(int argc, char **argv)
     if (argc < 4)
         return 125;
     refusal = SECCOMP_RET_ERRNO | ((unsigned)atoi(argv[1]) & SECCOMP_RET_DATA);
-    filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                                         offsetof(struct seccomp_data, nr));
+    filter[program.len++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     for (i = 0; i < sizeof calls / sizeof *calls; i++) {
         size_t len = strlen(calls[i].name);
         const char *at = argv[2];
 
-        while (at && !(strncmp(at, calls[i].name, len) == 0 && (at[len] == ',' || at[len] == '\0'))) {
+        while (at &&
+               !(strncmp(at, calls[i].name, len) == 0 && (at[len] == ',' || at[len] == '\0'))) {
             at = strchr(at, ',');
             at = at ? at + 1 : NULL;
         }
