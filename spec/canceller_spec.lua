@@ -83,7 +83,7 @@ describe("a canceller", function()
 
     it("ends a call that waits to try again", function()
         local transport = spy.new(spy.text("slow down", 429, { ["retry-after"] = "30" }))
-        local results = cancelAt(0, transport, {}, function(client)
+        local results = cancelAt(0.5, transport, {}, function(client)
             return client.widgetKeys.create({ name = "a" }, { cancel = canceller })
         end)
 

@@ -99,7 +99,7 @@ describe("a script that forks", function()
             local client = kataven.new { baseUrl = os.getenv "URL", apiKey = "sk_live_spec_x", maxConcurrent = 2,
                 wait = host.wait }
             local who = "parent"
-            for index, method in ipairs { "GET", "POST", "GET" } do -- two in flight, one in the queue
+            for index, method in ipairs { "GET", "POST", "POST" } do -- two in flight, one in the queue
                 host.spawn(function()
                     local value, err = client:request { method = method, path = "/" .. index }
                     if value then

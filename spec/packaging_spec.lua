@@ -250,8 +250,8 @@ describe("packaging", function()
             local place = (" PREFIX=/opt/place DESTDIR=%s/root"):format(temporary)
             -- A second time over files that an earlier one left open to all.
             for round = 1, 2 do
-                local code, output = shell.try("umask " .. umask .. " && make -s LUA=%s DRIVER=%s install install-static"
-                    .. place, build.lua, build.driver)
+                local code, output = shell.try("umask " .. umask
+                    .. " && make -s LUA=%s DRIVER=%s install install-static" .. place, build.lua, build.driver)
                 assert.equal(0, code, output)
                 local wrong = run("cd %s/root/opt && find . -type f ! -perm 644 ! -path './place/bin/*' "
                     .. "! -name core.so -o -type f ! -perm 644 ! -perm 755 -o -type d ! -perm 755", temporary)
@@ -267,6 +267,44 @@ describe("packaging", function()
             end
         end)
     end
+
+    -- They share a folder, and so the file that was installed last.
+    it("installs one core for PUC Lua 5.1 and LuaJIT, whichever is made last", function()
+        if version ~= "5.1" then
+            pending "the other Luas have a folder each"
+            return
+        end
+        local programs = { ["5.1"] = "lua5.1", luajit = "luajit" }
+        for lua, program in pairs(programs) do
+            if shell.try(("command -v %s && pkg-config --exists %s"):format(program,
+                lua == "5.1" and "lua5.1 || pkg-config --exists lua-5.1" or "luajit")) ~= 0 then
+                pending("there is no " .. program .. " with its headers")
+                return
+            end
+        end
+        for _, order in ipairs { { "5.1", "luajit" }, { "luajit", "5.1" } } do
+            local place = temporary .. "/" .. order[2]
+            for _, lua in ipairs(order) do
+                shell.run(("make -s LUA=%s DRIVER=%s install PREFIX=%%s"):format(lua, build.driver), place)
+            end
+            for lua, program in pairs(programs) do
+                local output = run("cd / && LUA_PATH=%s LUA_CPATH=%s " .. program .. " -e %s",
+                    ("%s/share/lua/5.1/?.lua;%s/share/lua/5.1/?/init.lua;"):format(place, place)
+                        .. withoutHere(package.path), place .. "/lib/lua/5.1/?.so;" .. withoutHere(package.cpath), [[
+                    local core, host = require "kataven.core", require "kataven.host"
+                    local thread = coroutine.wrap(function()
+                        ("x"):gsub("x", function() io.write(tostring(host.canYield()), " ") end)
+                        io.write(tostring(host.canYield()))
+                    end)
+                    io.write(tostring(core.yieldable ~= nil), " ")
+                    thread()
+                ]])
+                -- PUC Lua 5.1 does not tell, so there every coroutine has to do.
+                assert.equal(lua == "luajit" and "true false true" or "false true true", output,
+                    ("%s, installed last: %s"):format(program, order[2]))
+            end
+        end
+    end)
 
     it("leaves folders that were there as they were", function()
         run("mkdir -p %s/shared/bin %s/shared/share && chmod 2775 %s/shared/bin %s/shared/share", temporary, temporary,

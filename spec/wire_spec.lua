@@ -105,6 +105,26 @@ for _, host in ipairs { { name = "a blocking host" }, { name = "a host with a wa
             assert.is_nil(request.header["content-type"])
         end)
 
+        -- libcurl leaves out what has no value; to HTTP blanks are none.
+        it("sends a header whose value is empty or blank, wherever it was set, as an empty one", function()
+            for _, blank in ipairs { "", " ", "    ", (" "):rep(300) } do
+                play({ steps({ ["repeat"] = true, steps = steps(exchange(OK_KEY)) }) },
+                    { headers = { ["X-A"] = blank } })
+                assert(client.widgetKeys.create({ name = "x" }, { headers = { ["X-B"] = blank, ["X-C"] = "c" } }))
+                assert(client:request { method = "POST", path = "/p", headers = { ["X-B"] = blank,
+                    ["Content-Type"] = blank, Accept = blank }, body = {} })
+                local log = server:log()
+                for index = 1, 2 do
+                    assert.equal("", log.requests[index].header["x-a"])
+                    assert.equal("", log.requests[index].header["x-b"])
+                end
+                assert.equal("c", log.requests[1].header["x-c"])
+                assert.equal("", log.requests[2].header["content-type"])
+                assert.equal("", log.requests[2].header.accept)
+                client:close()
+            end
+        end)
+
         it("goes back to a GET on a handle that has posted, and to HEAD and back", function()
             play({ steps({ ["repeat"] = true, steps = steps(exchange(OK_LIST)) }) })
             assert(client:request { method = "PUT", path = "/api/v1/widget-keys", body = {} })

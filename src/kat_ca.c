@@ -45,8 +45,7 @@ kat_ca kat_ca_choose(const char *file, const char *path, const char *default_fil
 kat_ca kat_ca_default(const char *file, const char *path)
 {
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-    bool openssl = info->ssl_version && strstr(info->ssl_version, "SSL") != NULL &&
-                   !strstr(info->ssl_version, "wolfSSL");
 
-    return kat_ca_choose(file, path, info->cainfo, info->capath, openssl);
+    return kat_ca_choose(file, path, info->cainfo, info->capath,
+                         kat_curl_is_openssl(kat_curl_tls()));
 }

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 #ifndef RTLD_NODELETE
 #define RTLD_NODELETE 0
@@ -36,6 +37,40 @@ unsigned kat_curl_version(void)
 const char *kat_curl_version_text(void)
 {
     return curl_version_info(CURLVERSION_NOW)->version;
+}
+
+const char *kat_curl_tls(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->ssl_version;
+}
+
+bool kat_curl_is_openssl(const char *ssl)
+{
+    static const char *const family[] = {"OpenSSL", "LibreSSL", "BoringSSL", "AWS-LC", "quictls"};
+    size_t i, len;
+
+    while (ssl && *ssl) {
+        for (i = 0; *ssl != '(' && i < sizeof family / sizeof *family; i++) {
+            len = strlen(family[i]);
+            if (strncmp(ssl, family[i], len) == 0)
+                return true;
+        }
+        ssl += *ssl == '(' ? strcspn(ssl, ")") : strcspn(ssl, " ");
+        ssl += strspn(ssl, ") ");
+    }
+    return false;
+}
+
+const char *kat_curl_tls_problem(const char *ssl, char *buf, size_t size)
+{
+    if (kat_curl_is_openssl(ssl))
+        return NULL;
+    snprintf(
+        buf, size,
+        "this process's libcurl does TLS by %s, and only OpenSSL is supported: a lost "
+        "handshake may not be tried again, and errors say less; install a libcurl with OpenSSL",
+        ssl && *ssl ? ssl : "no library at all");
+    return buf;
 }
 
 /* The Makefile links with -z nodelete; a LuaRocks build cannot, so the pin

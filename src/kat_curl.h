@@ -20,6 +20,15 @@ KAT_BEGIN_DECLS
  * written into buf. */
 const char *kat_curl_problem(unsigned version, const char *text, char *buf, size_t size);
 
+/* Whether libcurl does TLS by OpenSSL or a library that descends from it: its words,
+ * codes and certificates are what the engine knows. `ssl` is what libcurl says of
+ * itself; what stands in brackets there is compiled in and not used. NULL: no TLS. */
+bool kat_curl_is_openssl(const char *ssl);
+
+/* NULL when the running library's TLS is supported; else a sentence in buf. */
+const char *kat_curl_tls_problem(const char *ssl, char *buf, size_t size);
+const char *kat_curl_tls(void); /* for the two above */
+
 /* The running library's version, as 0xXXYYZZ. Initialises nothing. */
 unsigned kat_curl_version(void);
 const char *kat_curl_version_text(void);

@@ -110,6 +110,10 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     lkat_open_unplayed(L);
     lua_pushstring(L, kat_curl_version_text());
     lua_setfield(L, -2, "curlVersion");
+    if (kat_curl_tls_problem(kat_curl_tls(), text, sizeof text)) {
+        lua_pushstring(L, text);
+        lua_setfield(L, -2, "tlsProblem"); /* for the log of whoever makes a client */
+    }
     lua_pushboolean(L, kat_has_fd());
     lua_setfield(L, -2, "descriptors"); /* whether engine:prepare() gives one */
     return 1;

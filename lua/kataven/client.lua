@@ -223,6 +223,10 @@ function client.new(o)
             options.retryPolicy(retry, given.retry))
     end
 
+    if inside.curl and core.tlsProblem and o.log then
+        pcall(o.log, { event = "warning", error = core.tlsProblem })
+    end
+
     local self = { widgetKeys = widgetKeys(send) }
 
     function self.request(given, ...)

@@ -1,10 +1,10 @@
 --- The default log: lines on stderr, switched on by KATAVEN_LOG=debug.
 
 ---@class kataven.LogEvent
----@field event "request"|"response"|"error"|"retry"
----@field method string
----@field path string without the query
----@field attempt integer counted from 1
+---@field event "request"|"response"|"error"|"retry"|"warning" a warning comes as the client is made, and belongs to no call
+---@field method? string
+---@field path? string without the query
+---@field attempt? integer counted from 1
 ---@field status? integer of the answer, where there was one
 ---@field elapsed? number seconds that the attempt took
 ---@field delay? number seconds until the next attempt
@@ -16,7 +16,9 @@ local log = {}
 ---@param event kataven.LogEvent
 ---@return string
 function log.line(event)
-    local parts = { ("kataven: %s %s attempt %d %s"):format(event.method, event.path, event.attempt, event.event) }
+    local parts = { event.method
+        and ("kataven: %s %s attempt %d %s"):format(event.method, event.path, event.attempt, event.event)
+        or "kataven: " .. event.event }
     if event.status then
         parts[#parts + 1] = ("status %d"):format(event.status)
     end

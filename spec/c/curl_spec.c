@@ -16,6 +16,39 @@ static int descriptors(void)
     return count;
 }
 
+static void openssl_is_known_by_its_names(void **state)
+{
+    static const char *const yes[] = {"OpenSSL/3.0.17",
+                                      "OpenSSL/1.1.1w (Schannel)",
+                                      "(SecureTransport) LibreSSL/3.3.6",
+                                      "BoringSSL",
+                                      "AWS-LC/1.2",
+                                      "quictls/3.1"};
+    static const char *const no[] = {"GnuTLS/3.7.9",
+                                     "NSS/3.87",
+                                     "(OpenSSL/3.0) GnuTLS/3.7.9",
+                                     "(OpenSSL/3.0)",
+                                     "wolfSSL/5.5",
+                                     "BearSSL",
+                                     "mbedTLS/3.1",
+                                     "rustls-ffi/0.9",
+                                     "Schannel",
+                                     "",
+                                     NULL};
+    char text[256];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(yes); i++)
+        if (!kat_curl_is_openssl(yes[i]) || kat_curl_tls_problem(yes[i], text, sizeof text))
+            fail_msg("%s", yes[i]);
+    for (i = 0; i < COUNT(no); i++)
+        if (kat_curl_is_openssl(no[i]) || !kat_curl_tls_problem(no[i], text, sizeof text))
+            fail_msg("%s", no[i] ? no[i] : "(none)");
+    assert_non_null(
+        strstr(kat_curl_tls_problem("GnuTLS/3.7.9", text, sizeof text), "GnuTLS/3.7.9"));
+}
+
 /* A client that is made before a server forks, or in a program that never
  * calls, must cost nothing. This has to be the first test of its process. */
 static void nothing_is_initialised_before_it_is_needed(void **state)
@@ -97,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_initialised_before_it_is_needed),
+        cmocka_unit_test(openssl_is_known_by_its_names),
         cmocka_unit_test(it_can_be_initialised_many_times),
         cmocka_unit_test(an_old_library_is_named_with_a_way_out),
         cmocka_unit_test(the_running_library_will_do),
