@@ -77,8 +77,8 @@ describe("decoding", function()
 
     it("makes numbers what JavaScript makes of them", function()
         for text, number in pairs {
-            ["25.0"] = 25, ["1e2"] = 100, ["1E+2"] = 100, ["-7"] = -7, ["0.5"] = 0.5, ["1e-400"] = 0, ["1e400"] = math.huge,
-            ["-1e400"] = -math.huge, ["9007199254740991"] = 2 ^ 53 - 1, ["9007199254740993"] = 2 ^ 53,
+            ["25.0"] = 25, ["1e2"] = 100, ["1E+2"] = 100, ["-7"] = -7, ["0.5"] = 0.5, ["1e-400"] = 0,
+            ["1e400"] = math.huge, ["-1e400"] = -math.huge, ["9007199254740991"] = 2 ^ 53 - 1, ["9007199254740993"] = 2 ^ 53,
             ["9007199254740995"] = 2 ^ 53 + 4, ["9223372036854775807"] = 2 ^ 63, ["-9223372036854775809"] = -2 ^ 63,
             ["12345678901234567890"] = 12345678901234567890.0, ["-98765432109876543210"] = -98765432109876543210.0,
             ["100000000000000000000000000000"] = 1e29,
@@ -121,12 +121,14 @@ describe("decoding", function()
         end
         for text, value in pairs {
             ['{"a":1,"a":null}'] = {}, ['{"a":null,"a":1}'] = { a = 1 }, ['{"a":1,"a":null,"a":2}'] = { a = 2 },
-            ['{"a":null,"a":2,"a":null}'] = {}, ['{"a":null,"a":null}'] = {}, ['{"a":{"b":1},"a":null,"c":2}'] = { c = 2 },
+            ['{"a":null,"a":2,"a":null}'] = {}, ['{"a":null,"a":null}'] = {},
+            ['{"a":{"b":1},"a":null,"c":2}'] = { c = 2 },
             ['{"a":1,"b":null,"c":null,"a":null}'] = {}, ['{"":1,"":null}'] = {}, ['{"a":false,"a":null}'] = {},
             ['{"a":1,"b":{"a":null}}'] = { a = 1, b = {} }, ['{"b":{"a":1},"a":null}'] = { b = { a = 1 } },
             ['{"a":1,"b":{"a":2,"a":null,"c":3},"a":null}'] = { b = { c = 3 } },
             ['[{"a":1,"a":null},{"a":1}]'] = { {}, { a = 1 } }, ['[{"a":1},{"a":null}]'] = { { a = 1 }, {} },
-            [ [[{"\u0061":1,"a":null}]] ] = {}, [ [[{"a":1,"\u0061":null}]] ] = {}, [ [[{"\u0061":null,"a":1}]] ] = { a = 1 },
+            [ [[{"\u0061":1,"a":null}]] ] = {}, [ [[{"a":1,"\u0061":null}]] ] = {},
+            [ [[{"\u0061":null,"a":1}]] ] = { a = 1 },
             [ [[{"a\/b":1,"a/b":null,"a":2}]] ] = { a = 2 }, [ [[{"\ud800":1,"\udc00":null}]] ] = {},
             ['{"a":[null,{"b":1,"b":null},null],"c":null}'] = { a = { kataven.null, {}, kataven.null } },
             ['{"a":1,"a":null,"n":[2.0,null]}'] = { n = { 2, kataven.null } },
@@ -153,7 +155,8 @@ describe("decoding", function()
             return (os.clock() - began) / rounds
         end
 
-        for _, member in ipairs { '"n%d":null', '"n":null', '"n":1,"n":null', '"%d":1,"n%d":null', [["\u0061":null]] } do
+        for _, member in ipairs { '"n%d":null', '"n":null', '"n":1,"n":null', '"%d":1,"n%d":null',
+            [["\u0061":null]] } do
             local ratio = seconds(20000, member) / seconds(2000, member)
             assert.is_true(ratio < 60, ("%s: %.0f times as long for 10 times as many"):format(member, ratio))
         end

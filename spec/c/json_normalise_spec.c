@@ -164,7 +164,7 @@ static void names_beyond_what_is_remembered(void **state)
     for (count = 1; count < 70; count++) {
         kat_buf text = {0}, out = {0};
         kat_json_info info;
-        char name[16];
+        char name[24];
         int i;
 
         assert_true(kat_buf_puts(&text, "[{"));
