@@ -1,20 +1,37 @@
 #include "kat_json.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "kat_json_plain.h"
 
 const char KAT_JSON_NOMEM[] = "out of memory";
+const char KAT_JSON_CROWDED[] = "more values than are allowed";
+
+/* U+FFFD, which takes the place of half a surrogate pair. */
+#define REPLACEMENT "\xef\xbf\xbd"
+
+enum {
+    RECALL = 32,      /* names of the objects that are open are remembered */
+    SAFE_LENGTH = 15, /* digits that make no integer beyond 2^53, nor beyond 2^63 */
+};
 
 typedef struct scan {
     const unsigned char *end;
     const unsigned char *at; /* of the problem */
     const char *problem;
     kat_json_info *info;
-    kat_buf *out;                 /* NULL: only check */
+    kat_buf *out; /* NULL: only check */
+    bool keep_nulls;
+    bool escaped;                 /* there is a backslash in the last name */
+    size_t left;                  /* values that may still come */
     const unsigned char *member;  /* where the member that is read began */
     const unsigned char *named;   /* where its name ended, with the quote */
     const unsigned char *pending; /* what follows is not in `out` yet */
+    /* Names of the members that were read and stay, of all objects that are
+     * open, outermost first. Beyond RECALL nothing is known. */
+    unsigned known;
+    kat_json_name names[RECALL]; /* text is NULL where the name has an escape */
 } scan;
 
 /* What reads takes the place where it begins and gives the one behind it, or
@@ -61,22 +78,49 @@ static long hex4(const scan *s, const unsigned char *p)
     return value;
 }
 
+/* Brings `out` up to `end`. False when memory has run out. */
+static bool copy_until(scan *s, const unsigned char *end)
+{
+    kat_buf *out = s->out;
+
+    if ((out->len == 0 && !kat_buf_reserve(out, (size_t)(s->end - s->pending))) ||
+        !kat_buf_add(out, s->pending, (size_t)(end - s->pending))) {
+        fail(s, end, KAT_JSON_NOMEM);
+        return false;
+    }
+    s->pending = end;
+    return true;
+}
+
+/* Has `text` in `out` for what stands from `from` to `to`, which it returns; NULL
+ * when memory has run out. */
+static const unsigned char *replace(scan *s, const unsigned char *from, const unsigned char *to,
+                                    const char *text)
+{
+    if (!s->out)
+        return to;
+    if (!copy_until(s, from))
+        return NULL;
+    if (!kat_buf_puts(s->out, text))
+        return fail(s, from, KAT_JSON_NOMEM);
+    s->pending = to;
+    return to;
+}
+
 static const unsigned char *unicode_escape(scan *s, const unsigned char *p)
 {
-    long high = hex4(s, p), low;
+    long code = hex4(s, p), low;
 
-    if (high < 0)
+    if (code < 0)
         return fail(s, p, "\\u without four hexadecimal digits");
-    p += 4;
-    if (high < 0xD800 || high > 0xDFFF)
-        return p;
-    if (high > 0xDBFF || s->end - p < 6 || p[0] != '\\' || p[1] != 'u')
-        return fail(s, p, "half of a surrogate pair");
-    p += 2;
-    low = hex4(s, p);
-    if (low < 0xDC00 || low > 0xDFFF)
-        return fail(s, p, "half of a surrogate pair");
-    return p + 4;
+    if (code < 0xD800 || code > 0xDFFF)
+        return p + 4;
+    if (code <= 0xDBFF && s->end - p >= 6 && p[4] == '\\' && p[5] == 'u') {
+        low = hex4(s, p + 6);
+        if (low >= 0xDC00 && low <= 0xDFFF)
+            return p + 10;
+    }
+    return replace(s, p - 2, p + 4, REPLACEMENT);
 }
 
 /* What follows a backslash. */
@@ -105,6 +149,7 @@ static const unsigned char *string(scan *s, const unsigned char *p)
         if (*p < 0x20)
             return fail(s, p, "a control character in a string");
         if (*p == '\\') {
+            s->escaped = true;
             p = escape(s, p + 1);
             if (!p)
                 return NULL;
@@ -127,8 +172,13 @@ static const unsigned char *digits(const scan *s, const unsigned char *p)
     return p;
 }
 
+/* Where the number is an integer that strtoll() reads otherwise than strtod(), as
+ * some builds of cjson do (-0, and what is too large for it), an exponent is added,
+ * which makes every build call strtod(). Beyond 2^53 all of them are treated so. */
 static const unsigned char *number(scan *s, const unsigned char *p)
 {
+    const unsigned char *start = p, *whole;
+
     if (*p == '-')
         p++;
     if (!is_digit(s, p))
@@ -136,6 +186,7 @@ static const unsigned char *number(scan *s, const unsigned char *p)
     if (*p == '0' && is_digit(s, p + 1))
         return fail(s, p + 1, "a number with a leading zero");
     p = digits(s, p);
+    whole = p;
     if (p < s->end && *p == '.') {
         if (!is_digit(s, p + 1))
             return fail(s, p + 1, "a number without digits after its point");
@@ -149,6 +200,8 @@ static const unsigned char *number(scan *s, const unsigned char *p)
             return fail(s, p, "a number without digits in its exponent");
         p = digits(s, p);
     }
+    if (p == whole && (p - start > SAFE_LENGTH || (start[0] == '-' && start[1] == '0')))
+        return replace(s, p, p, "e0");
     return p;
 }
 
@@ -187,6 +240,7 @@ static const unsigned char *name(scan *s, const unsigned char *p)
     if (p >= s->end || *p != '"')
         return fail(s, p, "an object wants a name in double quotes here");
     s->member = p;
+    s->escaped = false;
     p = string(s, p);
     if (!p)
         return NULL;
@@ -197,27 +251,58 @@ static const unsigned char *name(scan *s, const unsigned char *p)
     return p + 1;
 }
 
-static bool copy_until(scan *s, const unsigned char *end)
+/* The last name, without its quotes. */
+static kat_json_name last_name(const scan *s)
 {
-    if (!kat_buf_add(s->out, s->pending, (size_t)(end - s->pending))) {
-        fail(s, end, KAT_JSON_NOMEM);
-        return false;
-    }
-    s->pending = end;
-    return true;
+    return (kat_json_name){(const char *)s->member + 1, (size_t)(s->named - s->member) - 2};
 }
 
-/* A null member has been read, up to p; leaves it out, and one comma beside it. */
-static bool drop_member(scan *s, const unsigned char *p)
+static bool same_name(const kat_json_name *a, const kat_json_name *b)
+{
+    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+/* Remembers the last name: its member stays. */
+static void remember(scan *s)
+{
+    kat_json_name name = last_name(s);
+
+    if (s->escaped)
+        name.text = NULL;
+    if (s->known < RECALL)
+        s->names[s->known] = name;
+    if (s->known <= RECALL)
+        s->known++;
+}
+
+/* Whether the last name may have stood in its object before, whose names are
+ * those from `first` on. With an escape a name may be any other. */
+static bool may_stand_before(const scan *s, unsigned first)
+{
+    kat_json_name name = last_name(s);
+    unsigned i;
+
+    if (s->known > RECALL || (s->escaped && s->known > first))
+        return true;
+    for (i = first; i < s->known; i++)
+        if (!s->names[i].text || same_name(&s->names[i], &name))
+            return true;
+    return false;
+}
+
+/* A null member of the object whose names begin at `first` has been read, up to
+ * p; leaves it out, and one comma beside it. But where its name may have stood
+ * before it has to undo that, which the tables do best: there it stays. */
+static bool drop_member(scan *s, const unsigned char *p, unsigned first)
 {
     kat_buf *out = s->out;
 
     s->info->nulls = true;
-    if (!out)
+    if (!out || s->keep_nulls)
         return true;
-    if (out->len == 0 && !kat_buf_reserve(out, (size_t)(s->end - s->pending))) {
-        fail(s, p, KAT_JSON_NOMEM);
-        return false;
+    if (s->pending > s->member || may_stand_before(s, first)) {
+        s->info->nulls_left = true;
+        return true;
     }
     if (!copy_until(s, s->member))
         return false;
@@ -239,36 +324,42 @@ static bool drop_member(scan *s, const unsigned char *p)
 static void note_number(scan *s, const char *open, int depth)
 {
     kat_json_info *info = s->info;
-    const char *name;
+    kat_json_name name;
     unsigned i;
-    size_t len;
 
     info->numbers = true;
     if (depth == 0 || open[depth - 1] != '}' || depth != (open[0] == ']' ? 2 : 1)) {
         info->scattered = true;
         return;
     }
-    name = (const char *)s->member + 1;
-    len = (size_t)(s->named - s->member) - 2;
+    name = last_name(s);
     for (i = 0; i < info->name_count; i++)
-        if (info->names[i].len == len && memcmp(info->names[i].text, name, len) == 0)
+        if (same_name(&info->names[i], &name))
             return;
-    if (info->name_count == KAT_JSON_NAMES || memchr(name, '\\', len))
+    if (info->name_count == KAT_JSON_NAMES || s->escaped)
         info->scattered = true;
     else
-        info->names[info->name_count++] = (kat_json_name){name, len};
+        info->names[info->name_count++] = name;
 }
 
 static const unsigned char *value(scan *s, const unsigned char *p)
 {
     const unsigned char *end = s->end;
-    char open[KAT_JSON_MAX_DEPTH]; /* what is to be closed, outermost first */
+    char open[KAT_JSON_MAX_DEPTH];           /* what is to be closed, outermost first */
+    unsigned char first[KAT_JSON_MAX_DEPTH]; /* s->known when it was opened */
     int depth = 0;
 
     for (;;) {
+        bool member = depth > 0 && open[depth - 1] == '}', null_member;
+
         p = skip_blanks(p, end);
         if (p >= end)
             return fail(s, p, "the text ends too early");
+        if (s->left-- == 0)
+            return fail(s, p, KAT_JSON_CROWDED);
+        null_member = member && *p == 'n';
+        if (member && !null_member)
+            remember(s);
         if (*p == '{' || *p == '[') {
             char close = *p == '{' ? '}' : ']';
 
@@ -280,20 +371,19 @@ static const unsigned char *value(scan *s, const unsigned char *p)
             if (p < end && *p == close) {
                 p++;
             } else {
+                first[depth] = (unsigned char)s->known;
                 open[depth++] = close;
                 if (close == '}' && (p = name(s, p)) == NULL)
                     return NULL;
                 continue;
             }
         } else {
-            bool null_member = *p == 'n' && depth > 0 && open[depth - 1] == '}';
-
             if (depth == 1)
                 s->info->rows = false;
             if (*p == '-' || is_digit(s, p))
                 note_number(s, open, depth);
             p = scalar(s, p);
-            if (!p || (null_member && !drop_member(s, p)))
+            if (!p || (null_member && !drop_member(s, p, first[depth - 1])))
                 return NULL;
         }
         /* A value is complete: close what ends here, or go on to the next. */
@@ -308,7 +398,7 @@ static const unsigned char *value(scan *s, const unsigned char *p)
             if (*p != (unsigned char)open[depth - 1])
                 return fail(s, p, "a comma or a closing bracket is missing");
             p++;
-            depth--;
+            s->known = first[--depth];
         }
         p++;
         if (open[depth - 1] == '}' && (p = name(s, p)) == NULL)
@@ -316,16 +406,19 @@ static const unsigned char *value(scan *s, const unsigned char *p)
     }
 }
 
-bool kat_json_strip(const char *text, size_t len, kat_json_info *info, kat_buf *out)
+bool kat_json_normalise(const char *text, size_t len, const kat_json_rules *rules,
+                        kat_json_info *info, kat_buf *out)
 {
     const unsigned char *start = (const unsigned char *)text, *p;
     scan s;
 
     memset(info, 0, sizeof *info);
-    memset(&s, 0, sizeof s);
+    memset(&s, 0, offsetof(scan, names));
     s.end = start + len;
     s.info = info;
     s.out = out;
+    s.keep_nulls = rules->keep_nulls;
+    s.left = rules->max_values;
     s.pending = start;
     p = skip_blanks(start, s.end);
     if (p < s.end)
@@ -336,7 +429,7 @@ bool kat_json_strip(const char *text, size_t len, kat_json_info *info, kat_buf *
         p = skip_blanks(p, s.end);
         if (p < s.end)
             fail(&s, p, "more text after the value");
-        else if (!out || !info->nulls || copy_until(&s, s.end))
+        else if (!out || out->len == 0 || copy_until(&s, s.end))
             return true;
     }
     info->problem = s.problem;
@@ -346,5 +439,7 @@ bool kat_json_strip(const char *text, size_t len, kat_json_info *info, kat_buf *
 
 bool kat_json_check(const char *text, size_t len, kat_json_info *info)
 {
-    return kat_json_strip(text, len, info, NULL);
+    static const kat_json_rules RULES = {.max_values = SIZE_MAX};
+
+    return kat_json_normalise(text, len, &RULES, info, NULL);
 }

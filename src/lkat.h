@@ -71,10 +71,15 @@ void lkat_pushbox(lua_State *L, kat_buf *box);
 int lkat_nomem(lua_State *L);
 
 /* Pushes the value of a body that is JSON as promised: its first byte is `top`,
- * and an array holds nothing but objects. Leaves the body empty then. False
- * where it is anything else: nothing was pushed and the body is as it was.
- * `spare` is empty, and room to work in; both must outlive what Lua may do. */
-bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top);
+ * an array holds nothing but objects, and it has no more than `max_values` values.
+ * Leaves the body empty then. False where it is anything else: nothing was pushed
+ * and the body is as it was. `spare` is empty, and room to work in; both must
+ * outlive what Lua may do. */
+bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top, size_t max_values);
+
+/* The most values that a JSON text may have, from a number at an index; no limit
+ * where there is none. */
+size_t lkat_max_values(lua_State *L, int index);
 
 /* Writes all of a text and, where asked, has it on the disk; or false, with errno
  * set. No signal ends the process. Does not raise. */

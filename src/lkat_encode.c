@@ -1,7 +1,11 @@
 /* Lua values to JSON text. Structure and numbers are written here, since
  * Debian's cjson has no empty array and cuts numbers at 14 digits; strings
  * as well, since it escapes every slash. Keys are sorted, so that the same
- * table always gives the same bytes. Metamethods are not asked. */
+ * table always gives the same bytes. Metamethods are not asked.
+ *
+ * A finaliser may run wherever Lua makes something, and change a table that is
+ * being written. So the names of each are kept in a table of our own, and no
+ * lua_next loop makes anything but that table's growth, which runs no Lua. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +15,16 @@
 
 static const char ARRAY[] = "kataven.array";
 
+enum { MOST_NAMES = 1000 }; /* room is made for at once */
+
 typedef struct key {
-    const char *text; /* anchored by the table that is being written */
+    const char *text; /* anchored by the table of names beside the one that is being written */
     size_t len;
 } key;
 
 /* Where in the value we are, for the message. */
 typedef struct place {
-    const char *key; /* NULL: an array's index */
+    const char *key; /* anchored as above; NULL: an array's index */
     size_t len;
     int index;
 } place;
@@ -127,59 +133,6 @@ static bool write_array(lua_State *L, writer *w, size_t count)
     return true;
 }
 
-/* Collects the keys of the table on top, all of them strings, behind what the
- * tables around it have put there. */
-static bool collect_keys(lua_State *L, writer *w)
-{
-    key entry;
-
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-        lua_pop(L, 1);
-        if (lua_type(L, -1) != LUA_TSTRING)
-            return fail(w, "mixes names with other keys (an array has 1, 2, 3 … only)");
-        entry.text = lua_tolstring(L, -1, &entry.len);
-        need(L, kat_buf_add(w->keys, &entry, sizeof entry));
-    }
-    return true;
-}
-
-static bool write_object(lua_State *L, writer *w)
-{
-    size_t start = w->keys->len, count, i;
-
-    if (!collect_keys(L, w))
-        return false;
-    w->depth++;
-    count = (w->keys->len - start) / sizeof(key);
-    if (count > 0)
-        qsort(w->keys->data + start, count, sizeof(key), by_bytes);
-    need(L, kat_buf_addc(w->out, '{'));
-    for (i = 0; i < count; i++) {
-        key entry;
-
-        memcpy(&entry, w->keys->data + start + i * sizeof entry, sizeof entry);
-        w->path[w->depth].key = entry.text;
-        w->path[w->depth].len = entry.len;
-        if (i > 0)
-            need(L, kat_buf_addc(w->out, ','));
-        if (!write_string(L, w, entry.text, entry.len)) {
-            w->depth--; /* the place is the object: the name cannot be shown */
-            return fail(w, "has a name that is not UTF-8");
-        }
-        need(L, kat_buf_addc(w->out, ':'));
-        lua_pushlstring(L, entry.text, entry.len);
-        lua_rawget(L, -2);
-        if (!write_value(L, w))
-            return false;
-        lua_pop(L, 1);
-    }
-    need(L, kat_buf_addc(w->out, '}'));
-    w->keys->len = start;
-    w->depth--;
-    return true;
-}
-
 /* Number of entries of the table on top, up to `most`. */
 static size_t count_entries(lua_State *L, size_t most)
 {
@@ -196,6 +149,71 @@ static size_t count_entries(lua_State *L, size_t most)
     return count;
 }
 
+/* Collects the keys of the table at `table`, all of them strings, behind what the
+ * tables around it have put there, and in the table on top, which anchors them. */
+static bool collect_keys(lua_State *L, writer *w, int table)
+{
+    int names = lua_gettop(L), count = 0;
+    key entry;
+
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            return fail(w, "mixes names with other keys (an array has 1, 2, 3 … only)");
+        entry.text = lua_tolstring(L, -1, &entry.len);
+        need(L, kat_buf_add(w->keys, &entry, sizeof entry));
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, names, ++count);
+    }
+    return true;
+}
+
+static bool write_object(lua_State *L, writer *w)
+{
+    size_t start = w->keys->len, count, i;
+    int table = lua_gettop(L);
+    bool first = true;
+
+    lua_createtable(L, (int)count_entries(L, MOST_NAMES), 0);
+    if (!collect_keys(L, w, table))
+        return false;
+    w->depth++;
+    count = (w->keys->len - start) / sizeof(key);
+    if (count > 0)
+        qsort(w->keys->data + start, count, sizeof(key), by_bytes);
+    need(L, kat_buf_addc(w->out, '{'));
+    for (i = 0; i < count; i++) {
+        key entry;
+
+        memcpy(&entry, w->keys->data + start + i * sizeof entry, sizeof entry);
+        w->path[w->depth].key = entry.text;
+        w->path[w->depth].len = entry.len;
+        lua_pushlstring(L, entry.text, entry.len);
+        lua_rawget(L, table);
+        if (lua_isnil(L, -1)) { /* a finaliser has taken it away */
+            lua_pop(L, 1);
+            continue;
+        }
+        if (!first)
+            need(L, kat_buf_addc(w->out, ','));
+        first = false;
+        if (!write_string(L, w, entry.text, entry.len)) {
+            w->depth--; /* the place is the object: the name cannot be shown */
+            return fail(w, "has a name that is not UTF-8");
+        }
+        need(L, kat_buf_addc(w->out, ':'));
+        if (!write_value(L, w))
+            return false;
+        lua_pop(L, 1);
+    }
+    need(L, kat_buf_addc(w->out, '}'));
+    lua_pop(L, 1);
+    w->keys->len = start;
+    w->depth--;
+    return true;
+}
+
 static bool write_table(lua_State *L, writer *w)
 {
     size_t len = lua_rawlen(L, -1);
@@ -203,7 +221,7 @@ static bool write_table(lua_State *L, writer *w)
 
     if (w->depth >= KAT_JSON_MAX_DEPTH)
         return fail(w, "is nested more than 128 deep (or holds itself)");
-    luaL_checkstack(L, 6, "encoding JSON");
+    luaL_checkstack(L, 8, "encoding JSON");
     if (hides(L))
         return fail(w, HIDDEN);
     if (marked || len > 0) {
@@ -234,7 +252,8 @@ static bool write_number(lua_State *L, writer *w)
     return true;
 }
 
-/* Writes the value on top and leaves it there. */
+/* Writes the value on top and leaves it there; above it what anchors the path when
+ * writing failed. */
 static bool write_value(lua_State *L, writer *w)
 {
     const char *text;

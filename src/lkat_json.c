@@ -10,44 +10,64 @@
 
 #if LKAT_INTEGERS
 /* Replaces the number on top by the form it has in the contract: an integer
- * where it is whole and not beyond 2^53, else a float. True when it changed.
- * Does not raise. */
+ * where it is whole and not beyond 2^53. True when it changed. Does not raise. */
 static bool fix_number(lua_State *L)
 {
     lua_Number number = lua_tonumber(L, -1);
-    bool whole = number == floor(number) && fabs(number) <= MAX_WHOLE;
 
-    /* An integer of cjson's own making may be 2^53 + 1, which no double is. */
-    if (lua_isinteger(L, -1) ? whole && lua_tointeger(L, -1) == (lua_Integer)number : !whole)
+    /* The check has left cjson no integer beyond 2^53. */
+    if (lua_isinteger(L, -1) || number != floor(number) || fabs(number) > MAX_WHOLE)
         return false;
     lua_pop(L, 1);
-    if (whole)
-        lua_pushinteger(L, (lua_Integer)number);
-    else
-        lua_pushnumber(L, number);
+    lua_pushinteger(L, (lua_Integer)number);
     return true;
 }
-
-/* Walks the table on top, whose depth the check has limited. Assigning to a
- * field that exists is allowed while lua_next is at work. */
-static void fix_numbers(lua_State *L)
+#else
+/* Every number is a double, which is what cjson makes of it. */
+static bool fix_number(lua_State *L)
 {
-    luaL_checkstack(L, 4, "decoding JSON");
+    (void)L;
+    return false;
+}
+#endif
+
+static bool is_null(lua_State *L, int index)
+{
+    return lua_islightuserdata(L, index) && !lua_touserdata(L, index);
+}
+
+/* Walks the table on top, whose depth the check has limited; brings numbers into
+ * their form and, where there are any left, drops null members: an array's keys
+ * are no strings. Assigning to a field that exists is allowed while lua_next is
+ * at work. */
+static void walk(lua_State *L, bool nulls_left)
+{
+    luaL_checkstack(L, 5, "decoding JSON");
     lua_pushnil(L);
     while (lua_next(L, -2)) {
+        bool changed = false;
+
         if (lua_istable(L, -1)) {
-            fix_numbers(L);
-        } else if (lua_type(L, -1) == LUA_TNUMBER && fix_number(L)) {
-            lua_pushvalue(L, -2);
-            lua_pushvalue(L, -2);
-            lua_rawset(L, -5);
+            walk(L, nulls_left);
+        } else if (lua_type(L, -1) == LUA_TNUMBER) {
+            changed = fix_number(L);
+        } else if (nulls_left && is_null(L, -1) && lua_type(L, -2) == LUA_TSTRING) {
+            lua_pop(L, 1);
+            lua_pushnil(L);
+            changed = true;
         }
-        lua_pop(L, 1);
+        if (changed) {
+            lua_pushvalue(L, -2);
+            lua_insert(L, -2);
+            lua_rawset(L, -4);
+        } else {
+            lua_pop(L, 1);
+        }
     }
 }
 
-/* The same for the members of the table on top that are named at `first` and
- * above. */
+/* Brings the numbers of the table on top that are members named at `first` and
+ * above into their form. */
 static void fix_members(lua_State *L, int first, unsigned count)
 {
     int table = lua_gettop(L), i;
@@ -65,19 +85,20 @@ static void fix_members(lua_State *L, int first, unsigned count)
     }
 }
 
-/* Brings the numbers of the value on top into their form. A walk over all of it
- * costs a tenth of decoding it, so where the names are known (at `first` and
- * above), only they are looked at. */
+/* Brings what cjson made, on top, into the contract's form. A walk over all of it
+ * costs a tenth of decoding it, so where nulls are gone and the numbers' names are
+ * known (at `first` and above), only those are looked at. */
 static void fix(lua_State *L, const kat_json_info *info, int first)
 {
+    bool numbers = LKAT_INTEGERS && info->numbers;
     int i, count;
 
-    if (!info->numbers)
+    if (!numbers && !info->nulls_left)
         return;
     if (!lua_istable(L, -1)) {
         fix_number(L);
-    } else if (info->scattered) {
-        fix_numbers(L);
+    } else if (info->scattered || info->nulls_left) {
+        walk(L, info->nulls_left);
     } else if (info->top == '{') {
         fix_members(L, first, info->name_count);
     } else {
@@ -98,15 +119,10 @@ static int push_names(lua_State *L, const kat_json_info *info)
     unsigned i;
 
     luaL_checkstack(L, KAT_JSON_NAMES + 8, "decoding JSON");
-    for (i = 0; i < info->name_count; i++)
+    for (i = 0; LKAT_INTEGERS && i < info->name_count; i++)
         lua_pushlstring(L, info->names[i].text, info->names[i].len);
     return first;
 }
-#else
-/* Every number is a double, which is what cjson makes of it. */
-#define push_names(L, info) 0
-#define fix(L, info, first) (void)(first)
-#endif
 
 /* Calls one of cjson's switches, if this build of it has it. */
 static void configure(lua_State *L, const char *name, int number)
@@ -187,30 +203,41 @@ static bool parse(lua_State *L)
     return false;
 }
 
-/* decode(text [, keepNulls]) -> value, kind, rows | nil, problem
+size_t lkat_max_values(lua_State *L, int index)
+{
+    lua_Number number = luaL_optnumber(L, index, MAX_WHOLE);
+
+    /* No text has more than memory could hold. */
+    return number < MAX_WHOLE && number < (lua_Number)SIZE_MAX ? (size_t)number : SIZE_MAX;
+}
+
+/* decode(text [, keepNulls [, maxValues]]) -> value, kind, rows | nil, problem,
+ * crowded
  * `kind` is the first byte of the value ("{", "[", …): an empty array and an
- * empty object look the same in Lua. `rows`: an array of nothing but objects. */
+ * empty object look the same in Lua. `rows`: an array of nothing but objects.
+ * `crowded`: it has more than maxValues values. */
 static int decode(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-    bool whole = lua_toboolean(L, 2);
+    kat_json_rules rules = {lkat_max_values(L, 3), lua_toboolean(L, 2)};
     kat_json_info info;
-    kat_buf *stripped;
+    kat_buf *altered;
     int names;
 
     lua_settop(L, 1);
-    stripped = lkat_newbox(L);
-    if (!kat_json_strip(text, len, &info, whole ? NULL : stripped)) {
+    altered = lkat_newbox(L);
+    if (!kat_json_normalise(text, len, &rules, &info, altered)) {
         if (info.problem == KAT_JSON_NOMEM)
             return lkat_nomem(L);
         lua_pushnil(L);
         lua_pushfstring(L, "%s, at byte %d", info.problem, (int)info.at + 1);
-        return 2;
+        lua_pushboolean(L, info.problem == KAT_JSON_CROWDED);
+        return 3;
     }
     names = push_names(L, &info);
-    if (stripped->len > 0)
-        lkat_pushbox(L, stripped);
+    if (altered->len > 0)
+        lkat_pushbox(L, altered);
     else
         lua_pushvalue(L, 1);
     if (!parse(L)) {
@@ -224,15 +251,16 @@ static int decode(lua_State *L)
     return 3;
 }
 
-bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top)
+bool lkat_pushjson(lua_State *L, kat_buf *body, kat_buf *spare, char top, size_t max_values)
 {
+    kat_json_rules rules = {max_values, false};
     kat_json_info info;
     const kat_buf *text = body;
     int place = lua_gettop(L) + 1, names;
 
     if (body->len == 0)
         return false;
-    if (!kat_json_strip(body->data, body->len, &info, spare)) {
+    if (!kat_json_normalise(body->data, body->len, &rules, &info, spare)) {
         if (info.problem == KAT_JSON_NOMEM)
             lkat_nomem(L);
         return false;

@@ -228,7 +228,7 @@ static const char *failure_name(const kat_op *op)
     }
 }
 
-/* take([top]) -> status, headers, body | status, headers, nil, value |
+/* take([top, maxValues]) -> status, headers, body | status, headers, nil, value |
  * nil, kind, message, sent, status
  * With `top` the value of a 2xx answer's JSON, where it is what lkat_pushjson
  * wants of it: a text that nobody asks for is never made. To push may collect
@@ -238,6 +238,7 @@ static int op_take(lua_State *L)
 {
     kat_op *op = check(L);
     const char *top = luaL_optstring(L, 2, NULL);
+    size_t max_values = lkat_max_values(L, 3);
     const char *message = kat_op_message(op), *kind = failure_name(op);
     bool whole = op->state == KAT_DONE && op->kind == KAT_NONE;
     int results = 5;
@@ -251,7 +252,7 @@ static int op_take(lua_State *L)
         push_headers(L, kat_op_headers(op));
         results = 3;
         if (top && op->status / 100 == 2 && !kat_op_headers(op)->coded &&
-            lkat_pushjson(L, body, kat_op_spare(op), *top)) {
+            lkat_pushjson(L, body, kat_op_spare(op), *top, max_values)) {
             lua_pushnil(L);
             lua_insert(L, -2);
             results = 4;

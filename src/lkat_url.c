@@ -47,9 +47,9 @@ static int join(lua_State *L)
     const char *path = luaL_checklstring(L, 2, &len), *problem;
     kat_buf *out;
 
-    if (!b->text)
-        return 0;
     out = lkat_newbox(L);
+    if (!b->text) /* to make the box may have run its finaliser */
+        return 0;
     problem = kat_url_join(out, b, path, len);
     if (problem && !*problem)
         return lkat_nomem(L);

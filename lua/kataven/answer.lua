@@ -6,9 +6,18 @@ local check = require "kataven.check"
 local answer = {}
 
 local LONGEST_CODING = 100
+-- A value in Lua's tables takes several times the memory that it took in the text, if it is a small one.
+local BYTES_PER_VALUE = 16
+
+--- The most JSON values that an answer may hold.
+---@param maxResponseBytes number
+---@return number
+function answer.mostValues(maxResponseBytes)
+    return math.max(1, math.floor(maxResponseBytes / BYTES_PER_VALUE))
+end
 
 ---@class kataven.Answer
----@field form "empty"|"json"|"text"|"broken"|"coded"
+---@field form "empty"|"json"|"text"|"broken"|"crowded"|"coded"
 ---@field value any decoded, where the form is "json"
 ---@field top string the first byte of the JSON text
 ---@field rows boolean it is an array of nothing but objects
@@ -51,9 +60,10 @@ end
 --- Reads a body: as JSON where its Content-Type says so, or says nothing and it
 --- is JSON.
 ---@param response kataven.Response
+---@param most number values that it may hold
 ---@param always? boolean try whatever the Content-Type says
 ---@return kataven.Answer
-function answer.read(response, always)
+function answer.read(response, most, always)
     local kind = mediaType(response.headers["content-type"])
     local declared = kind ~= nil and namesJson(kind)
     if not response.body:find("%S") then
@@ -66,8 +76,11 @@ function answer.read(response, always)
     elseif kind and not declared and not always then
         return { form = "text" }
     end
-    local value, top, rows = core.decode(response.body)
-    if value == nil then
+    local value, top, rows = core.decode(response.body, false, most)
+    if value == nil and rows then
+        return { form = "crowded", problem = ("the answer holds more than %.0f JSON values, one for each %d bytes of"
+            .. " maxResponseBytes; a larger maxResponseBytes lets it through"):format(most, BYTES_PER_VALUE) }
+    elseif value == nil then
         if declared then
             return { form = "broken", problem = "broken JSON: " .. top }
         end
@@ -76,24 +89,30 @@ function answer.read(response, always)
     return { form = "json", value = value, top = top, rows = rows }
 end
 
-local function found(read)
-    if read.form == "empty" then
-        return "an empty body"
+-- nil, and how what was read differs from what was promised.
+local function refused(read, promised)
+    local found
+    if read.form == "crowded" then
+        return nil, read.problem
+    elseif read.form == "empty" then
+        found = "an empty body"
     elseif read.form ~= "json" then
-        return read.problem
+        found = read.problem
     elseif read.value == core.null then
-        return "null"
+        found = "null"
     elseif type(read.value) == "table" then
-        return read.top == "[" and "an array" or "an object"
+        found = read.top == "[" and "an array" or "an object"
+    else
+        found = check.kind(read.value)
     end
-    return check.kind(read.value)
+    return nil, ("the answer is %s where %s is promised"):format(found, promised)
 end
 
 --- GET of the collection: an array of objects; null counts as none.
-function answer.array(response)
-    local read = answer.read(response, true)
+function answer.array(response, most)
+    local read = answer.read(response, most, true)
     if read.form ~= "json" or read.top ~= "[" and read.value ~= core.null then
-        return nil, ("the answer is %s where a JSON array is promised"):format(found(read))
+        return refused(read, "a JSON array")
     elseif read.value == core.null then
         return {}
     elseif read.rows then
@@ -110,18 +129,18 @@ function answer.array(response)
 end
 
 --- POST and PATCH: an object.
-function answer.object(response)
-    local read = answer.read(response, true)
+function answer.object(response, most)
+    local read = answer.read(response, most, true)
     if read.form ~= "json" or read.top ~= "{" then
-        return nil, ("the answer is %s where a JSON object is promised"):format(found(read))
+        return refused(read, "a JSON object")
     end
     return read.value
 end
 
 --- DELETE, where a body is not promised: the object that came, or true. What
 --- means to be an object or an array, and is none that can be read, is refused.
-function answer.objectOrTrue(response)
-    local read = answer.read(response, true)
+function answer.objectOrTrue(response, most)
+    local read = answer.read(response, most, true)
     if read.form == "json" and read.top == "{" then
         return read.value
     elseif read.form == "empty" or read.form == "text" or read.form == "coded" or read.value == core.null
@@ -129,12 +148,12 @@ function answer.objectOrTrue(response)
         or read.form == "broken" and not response.body:find("^%s*[%[{]") then
         return true
     end
-    return nil, ("the answer is %s where a JSON object or nothing is promised"):format(found(read))
+    return refused(read, "a JSON object or nothing")
 end
 
 --- Any endpoint: the value, true for an empty body, the text where it is none.
-function answer.any(response)
-    local read = answer.read(response)
+function answer.any(response, most)
+    local read = answer.read(response, most)
     if read.form == "json" then
         return read.value
     elseif read.form == "empty" then
@@ -142,7 +161,7 @@ function answer.any(response)
     elseif read.form == "text" then
         return response.body
     end
-    return nil, "the answer is " .. read.problem
+    return nil, read.form == "crowded" and read.problem or "the answer is " .. read.problem
 end
 
 return answer

@@ -149,7 +149,7 @@ end
 local function success(self, response)
     local value, problem = response.value, nil
     if value == nil then
-        value, problem = self.expect(response)
+        value, problem = self.expect(response, self.client.mostValues)
     end
     if value == nil then
         local outcome = { safe = self.safe, sent = true, status = response.status }

@@ -1,5 +1,6 @@
 --- A client: what `kataven.new` makes of its options.
 
+local answer = require "kataven.answer"
 local call = require "kataven.call"
 local check = require "kataven.check"
 local core = require "kataven.core"
@@ -138,6 +139,7 @@ local function newInside(o)
         deadline = o.deadline,
         maxConcurrent = o.maxConcurrent,
         maxResponseBytes = o.maxResponseBytes,
+        mostValues = answer.mostValues(o.maxResponseBytes),
         log = o.log,
         redactor = redactorOf(o),
         now = clock and clock.now or core.now,
@@ -168,7 +170,8 @@ local function newInside(o)
     -- A transport may want to send through the client's own one, to record it.
     local over = o.transport and check.callable(o.transport.over)
     if over or not o.transport then
-        inside.curl = transport.new(inside.engine, { direct = o.direct, watches = inside.watches })
+        inside.curl = transport.new(inside.engine, { direct = o.direct, watches = inside.watches,
+            mostValues = inside.mostValues })
     end
     inside.transport = over and o.transport:over(inside.curl, o.apiKey) or o.transport or inside.curl
     -- Calls may block, and nobody listens.

@@ -82,7 +82,7 @@ function failures.new(self, name, message, extra)
     if err.body then
         local kind = err.headers and err.headers["content-type"]
         if kind and kind:lower():find("json", 1, true) or err.body:find("^%s*[%[{]") then
-            err.data = core.decode(err.body)
+            err.data = core.decode(err.body, false, client.mostValues)
         end
     end
     return errors.new(err)

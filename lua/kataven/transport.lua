@@ -39,13 +39,14 @@ Curl.__name = "kataven.Curl"
 
 --- A transport over an engine.
 ---@param engine userdata
----@param options { direct: boolean, watches: boolean }
+---@param options { direct: boolean, watches: boolean, mostValues: number }
 ---@return kataven.Transport
 function transport.new(engine, options)
     return setmetatable({
         engine = engine,
         direct = options.direct,
         watches = options.watches,
+        mostValues = options.mostValues,
         -- Header sets as libcurl wants them, kept while the table lives: a
         -- client's own never change, and so are prepared once.
         lines = setmetatable({}, { __mode = "k" }),
@@ -76,8 +77,8 @@ local function block(op)
 end
 
 -- What came of an attempt, as a transport gives it.
-local function taken(op, top)
-    local status, kindOrHeaders, bodyOrMessage, sentOrValue, partial = op:take(top)
+local function taken(self, op, top)
+    local status, kindOrHeaders, bodyOrMessage, sentOrValue, partial = op:take(top, self.mostValues)
     if status then
         -- With room for what makes it a call's meta.
         return { status = status, headers = kindOrHeaders, body = bodyOrMessage, value = sentOrValue,
@@ -134,7 +135,7 @@ function Curl:send(request, wait, turn, parks, who)
             seconds, fd = look(self, op, parks)
         end
     end
-    return taken(op, request.top)
+    return taken(self, op, request.top)
 end
 
 --- One attempt by a host that may be blocked, if a turn is free for it right now:
@@ -158,7 +159,7 @@ function Curl:sendAtOnce(request, set, timeout, connectTimeout)
         op:cancel()
         error(problem, 0)
     end
-    return taken(op, request.top)
+    return taken(self, op, request.top)
 end
 
 -- Whether a request had gone out, by what a transport says of its failure. In

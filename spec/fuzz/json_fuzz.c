@@ -7,9 +7,9 @@
  *   JavaScript) and U+0000 in a member's name;
  * - Jansson loses a NUL byte behind a number; no JSON text has one;
  * - numbers are doubles in both, and whole ones up to 2^53 integers here;
- * - null members of objects are left out here, unless they are asked to be kept.
- *   With a name that stands twice it matters which goes first, so the shorter
- *   form is compared only where no name does. */
+ * - Jansson refuses half a surrogate pair, which is U+FFFD here: it is given the
+ *   text with that in its place;
+ * - null members of objects are left out here, unless they are asked to be kept. */
 #include <jansson.h>
 #include <math.h>
 
@@ -25,6 +25,38 @@ static json_t *reference(const char *text, size_t len, size_t flags, int *proble
 
     *problem = value ? 0 : (int)json_error_code(&error);
     return value;
+}
+
+/* The four digits at p as a number, or -1. */
+static long unit_at(const char *p, const char *end)
+{
+    char digits[5] = {0};
+
+    if (end - p < 4 || strspn(memcpy(digits, p, 4), "0123456789abcdefABCDEF") < 4)
+        return -1;
+    return strtol(digits, NULL, 16);
+}
+
+/* Writes \ufffd over every half of a surrogate pair, whatever else is in the text:
+ * a slow and simple reader, which knows of nothing but backslashes. */
+static void replace_halves(char *text, size_t len)
+{
+    const char *end = text + len;
+    char *p = text;
+
+    while (p + 1 < end) {
+        long unit = *p == '\\' && p[1] == 'u' ? unit_at(p + 2, end) : -1, next = -1;
+
+        if (end - p >= 12 && p[6] == '\\' && p[7] == 'u')
+            next = unit_at(p + 8, end);
+        if (unit >= 0xD800 && unit <= 0xDBFF && next >= 0xDC00 && next <= 0xDFFF) {
+            p += 12;
+            continue;
+        }
+        if (unit >= 0xD800 && unit <= 0xDFFF)
+            memcpy(p, "\\ufffd", 6);
+        p += *p == '\\' ? 2 : 1;
+    }
 }
 
 static int depth_of(json_t *value)
@@ -220,10 +252,6 @@ static void check_refusal(lua_State *L, const char *text, size_t len)
 static void check_decoding(lua_State *L, int keep, const char *text, size_t len, json_t *wanted,
                            int problem)
 {
-    int unique;
-    json_t *strict = reference(text, len, JSON_REJECT_DUPLICATES, &unique);
-
-    json_decref(strict);
     lua_pushlstring(L, text, len);
     lua_pushboolean(L, keep);
     call(L, "decode", 2);
@@ -240,8 +268,7 @@ static void check_decoding(lua_State *L, int keep, const char *text, size_t len,
         MUST(kind[0] == text[blanks], "the kind is %s", kind);
         MUST(depth_of(wanted) <= KAT_JSON_MAX_DEPTH, "%d levels", depth_of(wanted));
         lua_pop(L, 1);
-        if (keep || strict)
-            compare(L, wanted, keep);
+        compare(L, wanted, keep);
         check_encoding(L);
     } else {
         MUST(problem == json_error_numeric_overflow || problem == json_error_null_byte_in_key,
@@ -253,13 +280,15 @@ static void check_decoding(lua_State *L, int keep, const char *text, size_t len,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static lua_State *L;
-    char *text = fuzz_copy(data, size);
+    char *text = fuzz_copy(data, size), *whole = fuzz_copy(data, size);
     json_t *wanted;
     int problem = 0;
 
     if (!L)
         L = fuzz_state("spec/fuzz/json.lua");
-    wanted = size > 0 && memchr(text, 0, size) ? NULL : reference(text, size, 0, &problem);
+    replace_halves(whole, size);
+    wanted = size > 0 && memchr(text, 0, size) ? NULL : reference(whole, size, 0, &problem);
+    free(whole);
     check_decoding(L, 0, text, size, wanted, problem);
     check_decoding(L, 1, text, size, wanted, problem);
     if (wanted && depth_of(wanted) > KAT_JSON_MAX_DEPTH) {

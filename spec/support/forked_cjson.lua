@@ -1,6 +1,7 @@
---- Another cjson than Debian's, in the ways in which OpenResty's differs: it
---- decodes whole numbers to integers, whatever their size, marks arrays, and has
---- functions that the other has not. It takes only text that is good JSON.
+--- Another cjson than Debian's, in the ways in which OpenResty's differs: it reads
+--- integers with strtoll(), which knows no -0 and stops at the ends of 64 bits,
+--- makes Lua's integers of them, marks arrays, and has functions that the other has
+--- not. It takes only text that is good JSON.
 
 local forked = {}
 
@@ -32,7 +33,8 @@ local function readString(text, at)
         if letter == "u" then
             local code = tonumber(text:sub(at, at + 3), 16)
             at = at + 4
-            if code >= 0xD800 and code <= 0xDBFF then
+            if code >= 0xD800 and code <= 0xDFFF then
+                assert(code <= 0xDBFF and text:find("^\\u[dD][c-fC-F]", at), "half of a surrogate pair")
                 code = 0x10000 + (code - 0xD800) * 1024 + tonumber(text:sub(at + 2, at + 5), 16) - 0xDC00
                 at = at + 6
             end
@@ -41,6 +43,21 @@ local function readString(text, at)
             out[#out + 1] = ESCAPES[letter]
         end
     end
+end
+
+local MOST, LEAST = rawget(math, "maxinteger") or 2 ^ 63, rawget(math, "mininteger") or -2 ^ 63
+
+-- An integer as strtoll() reads it; on a Lua without integers it becomes a double after that.
+local function readInteger(digits)
+    local value = tonumber(digits) -- a float where it is too large for an integer
+    if value >= 2 ^ 63 then
+        return MOST
+    elseif value < -2 ^ 63 then
+        return LEAST
+    elseif value == 0 then
+        return 0
+    end
+    return value
 end
 
 local function instance(null)
@@ -90,7 +107,7 @@ local function instance(null)
         elseif word == "true" or word == "false" then
             return word == "true", at + #word
         end
-        return tonumber(word), at + #word
+        return word:find "[.eE]" and tonumber(word) or readInteger(word), at + #word
     end
 
     function self.decode(text)

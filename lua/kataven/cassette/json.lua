@@ -78,10 +78,11 @@ end
 --- Decodes so that `core.encode` gives the same value back: empty arrays are
 --- marked with `core.array`, and nulls stay `core.null` everywhere.
 ---@param text string
----@return any value nil when the text is not JSON
+---@param most? number values that it may hold
+---@return any value nil when the text is not JSON, or holds more
 ---@return string|nil message with the byte position, when it is not
-function json.decodeExact(text)
-    local value, message = core.decode(text, true)
+function json.decodeExact(text, most)
+    local value, message = core.decode(text, true, most)
 
     if value == nil then
         return nil, message

@@ -38,6 +38,9 @@ local COLLECTION = "/api/v1/widget-keys"
 -- own above it, and 128 is the most that is read.
 local DEEPEST = 100
 
+-- The most values of a body that is written as JSON: as many as a client takes that says nothing else.
+local MOST_VALUES = answer.mostValues(64 * 1024 * 1024)
+
 local function isDeep(value, left)
     if type(value) ~= "table" then
         return false
@@ -55,7 +58,7 @@ end
 -- The value of a text that may be written as JSON, and its canonical text; nil
 -- where it may not. Some JSON cannot be written again: 1e400 reads as infinity.
 local function valueOf(text)
-    local value = json.decodeExact(text)
+    local value = json.decodeExact(text, MOST_VALUES)
     local canonical = value ~= nil and not isDeep(value, DEEPEST) and core.encode(value)
 
     if canonical then
