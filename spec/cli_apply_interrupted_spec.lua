@@ -83,10 +83,12 @@ faults.describe("apply, interrupted by Ctrl-C at every point of a run of ten key
         run.checkAll(0)
     end)
 
-    it("as SIGTERM", function()
-        local _, _, status = interrupted(2, "TERM")
-        assert.equal(128 + 15, status)
-        run.finished(1)
-        run.checkAll(1)
-    end)
+    for name, number in pairs { TERM = 15, HUP = 1 } do
+        it("as SIG" .. name, function()
+            local _, _, status = interrupted(2, name)
+            assert.equal(128 + number, status)
+            run.finished(1)
+            run.checkAll(1)
+        end)
+    end
 end)
