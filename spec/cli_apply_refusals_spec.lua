@@ -194,24 +194,6 @@ kataven: %s: 3 problems; nothing was sent, so mend them and apply again
         end
     end)
 
-    it("tells updates that a Ctrl-C cut short from those that it kept from being sent", function()
-        local list = {}
-        for index = 1, 24 do
-            list[index] = { name = ("key %d"):format(index), agent_id = "x" }
-            apply.mint(desk.hub, { name = list[index].name })
-        end
-        local before = desk.hub:stats().updates
-        desk.hub:next { { n = 1 }, { n = 20, delay = 60 } }
-        local command = apply.start(desk.hub, { desk:wanted(list) })
-        finally(function() command:stop() end)
-        apply.await(desk.hub, "updates", before + 20)
-        command:signal "INT"
-        local output, _, status = command:wait()
-        local document = json.decode(output)
-        assert.equal(130, status)
-        assert.same({ 0, 20, 4 }, { #document.done, #document.failed, #document.remaining })
-    end)
-
     it("tells at every run of a key whose text was never written, until it is revoked", function()
         desk:wanted { { name = "a" } }
         local lost = apply.mint(desk.hub, { name = "a" })
