@@ -112,6 +112,21 @@ describe("the file of apply", function()
         assert.equal('{"a":1,"a":2}[,\\', file.parse '{"widget_keys":[{"name":"{\\"a\\":1,\\"a\\":2}[,\\\\"}]}'[1].name)
     end)
 
+    it("may have escapes in its texts, one after the other and at their ends", function()
+        for text, name in pairs {
+            ['\\"'] = '"', ['\\"\\"'] = '""', ['a\\"b'] = 'a"b', ["\\\\"] = "\\", ['\\\\\\"'] = '\\"', ["\\\\\\\\"] = "\\\\",
+            ['\\u0022'] = '"', ['\\"a\\\\'] = '"a\\', ["\\n\\\"\\n"] = '\n"\n',
+        } do
+            local list, problems = file.parse('{"widget_keys":[{"name":"' .. text .. '","agent_id":"' .. text .. '"}]}')
+            assert.is_nil(problems, text)
+            assert.same({ { name = name, agent_id = name } }, list)
+            -- And as a name that stands twice.
+            list, problems = file.parse(('{"widget_keys":[],"%s":1,\n"%s":1}'):format(text, text))
+            assert.is_nil(list)
+            assert.matches("line 2: the field .- stands twice in one object", table.concat(problems, "\n"))
+        end
+    end)
+
     it("shows no credential that slipped into it", function()
         local _, problems = file.parse '{"widget_keys":[{"name":"a","sk_live_acme_1":1,"agent_id":{"x":1}}]}'
         assert.is_nil(table.concat(problems):find("sk_live", 1, true))

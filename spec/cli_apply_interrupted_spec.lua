@@ -83,10 +83,33 @@ faults.describe("apply, interrupted by Ctrl-C at every point of a run of ten key
         run.checkAll(0)
     end)
 
-    it("as SIGTERM", function()
-        local _, _, status = interrupted(2, "TERM")
-        assert.equal(128 + 15, status)
-        run.finished(1)
-        run.checkAll(1)
+    for name, number in pairs { TERM = 15, HUP = 1 } do
+        it("as SIG" .. name, function()
+            local _, _, status = interrupted(2, name)
+            assert.equal(128 + number, status)
+            run.finished(1)
+            run.checkAll(1)
+        end)
+    end
+
+    it("tells the updates that it cut short from those that it kept from being sent", function()
+        local list = {}
+        for index = 1, 24 do
+            list[index] = { name = ("key %d"):format(index), agent_id = "x" }
+            apply.mint(run.hub, { name = list[index].name })
+        end
+        run.hub:next { { n = 1 }, { n = 20, delay = 60 } }
+        local file = apply.file(list)
+        local command = apply.start(run.hub, { file })
+        finally(function()
+            command:stop()
+            os.remove(file)
+        end)
+        apply.await(run.hub, "updates", 20)
+        command:signal "INT"
+        local output, _, status = command:wait()
+        local document = json.decode(output)
+        assert.equal(130, status)
+        assert.same({ 0, 20, 4 }, { #document.done, #document.failed, #document.remaining })
     end)
 end)

@@ -162,6 +162,38 @@ kataven: %s: 3 problems; nothing was sent, so mend them and apply again
         assert.truthy(errors:find("NotFoundError", 1, true))
     end)
 
+    -- More updates than are sent at once: what the first ones meet decides about the last.
+    describe("where all of the first updates fail,", function()
+        local COUNT = 24
+        local SENT_AT_ONCE = 20
+
+        for why, case in pairs {
+            ["with 404, which each may have its own reason for"] = { status = 404, stops = false },
+            ["with 409"] = { status = 409, stops = false },
+            ["with 502"] = { status = 502, stops = false },
+            ["with 401, which the next would meet as well"] = { status = 401, stops = true },
+            ["with 403"] = { status = 403, stops = true },
+            ["with 429"] = { status = 429, headers = { ["retry-after"] = "3600" }, stops = true },
+        } do
+            it(why .. ", " .. (case.stops and "sends no more" or "sends the rest all the same"), function()
+                local list = {}
+                for index = 1, COUNT do
+                    list[index] = { name = ("key %d"):format(index), agent_id = "x" }
+                    apply.mint(desk.hub, { name = list[index].name })
+                end
+                local before = desk.hub:stats()
+                desk.hub:next { { n = 1 }, { n = SENT_AT_ONCE, status = case.status, headers = case.headers, body = "no",
+                    delay = 0.1 } }
+                local _, output = desk:refused(1, { desk:wanted(list) })
+                local document, after = json.decode(output), desk.hub:stats()
+                local sent = case.stops and SENT_AT_ONCE or COUNT
+                assert.same({ COUNT - #document.failed - #document.remaining, SENT_AT_ONCE, COUNT - sent },
+                    { #document.done, #document.failed, #document.remaining })
+                assert.equal(1 + sent, after.total - before.total)
+            end)
+        end
+    end)
+
     it("tells at every run of a key whose text was never written, until it is revoked", function()
         desk:wanted { { name = "a" } }
         local lost = apply.mint(desk.hub, { name = "a" })

@@ -1,6 +1,8 @@
 local core = require "kataven.core"
 local kataven = require "kataven"
 local loop = require "spec.support.loop"
+local scheduler = require "spec.support.scheduler"
+local servers = require "spec.support.servers"
 local spy = require "spec.support.spy"
 
 local load = rawget(_G, "loadstring") or load
@@ -60,6 +62,46 @@ describe("client:close", function()
         client:close()
         assert.is_false(isOpen())
         assert.matches("closed", tostring(client)) -- and so it is not the collector who did it
+    end)
+
+    it("closes the descriptor once the last call that waits on it has heard of it", function()
+        if not core.descriptors or not io.open "/proc/self/fd" then
+            pending("there is no descriptor here, or no /proc to see it in")
+            return
+        end
+        local silent = servers.silent()
+        local host, shown = scheduler.new(), nil
+        local client = kataven.new {
+            apiKey = spy.TOKEN, baseUrl = silent.url,
+            wait = function(seconds, fd)
+                shown = fd or shown
+                host.wait(seconds, fd)
+            end,
+        }
+        local function isOpen()
+            local handle = io.open("/proc/self/fdinfo/" .. shown)
+            local text = handle and handle:read "*a" or ""
+            return handle ~= nil and handle:close() and text:find("tfd:", 1, true) ~= nil
+        end
+        local ended, seen = 0, {}
+        for _ = 1, 3 do
+            host.spawn(function()
+                local _, err = client.widgetKeys.list()
+                assert.equal("ClosedError", err.name)
+                ended = ended + 1
+                seen[ended] = isOpen()
+            end)
+        end
+        host.spawn(function()
+            host.wait(0.02)
+            collectgarbage "stop" -- so that it is not the collector who does it
+            client:close()
+            seen.closed = isOpen()
+        end)
+        host.run()
+        collectgarbage "restart"
+        silent:stop()
+        assert.same({ true, true, false, closed = true }, seen)
     end)
 
     it("may be called again, with a dot as well", function()

@@ -142,6 +142,35 @@ describe("client:parallel, over sockets,", function()
         client:close()
     end)
 
+    it("ends when its client is closed: what is in flight, what waits for its turn, and what is left", function()
+        for _, closer in ipairs { "a task", "another coroutine" } do
+            tcp:script { default = { { read = "request" }, { stall = true } } }
+            local client = clientOf(tcp, { maxConcurrent = 2, wait = closer ~= "a task" and "yield" or nil })
+            local tasks = lists(client, 4)
+            if closer == "a task" then
+                table.insert(tasks, 1, function()
+                    while not tcp:log().requests[1] do
+                        coroutine.yield()
+                    end
+                    client:close()
+                end)
+            end
+            local results
+            local thread = coroutine.create(function() results = client:parallel(tasks) end)
+            local began = core.now()
+            repeat
+                assert(coroutine.resume(thread))
+                assert.is_true(core.now() - began < 60, "it hangs")
+                if tcp:log().requests[2] then
+                    client:close()
+                end
+            until coroutine.status(thread) == "dead"
+            for index = #tasks - 3, #tasks do
+                assert.equal("ClosedError", results[index].err.name, closer)
+            end
+        end
+    end)
+
     it("is forgotten with the coroutine that ran it: its calls end", function()
         tcp:script { default = { { read = "request" }, { stall = true } } }
         local client = clientOf(tcp, { wait = "yield" })

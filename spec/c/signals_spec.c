@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int calls;
@@ -126,6 +128,36 @@ static void the_pipe_is_no_childs_and_never_blocks(void **state)
     kat_signals_close();
 }
 
+/* What else the process does goes on: a read that a signal comes into is not cut short. */
+static void nothing_else_is_interrupted(void **state)
+{
+    const int numbers[] = {SIGUSR1};
+    int fd[2], done = 0;
+    char byte = 0;
+    pid_t parent = getpid(), child;
+
+    (void)state;
+    assert_true(kat_signals_open(numbers, 1) >= 0);
+    assert_int_equal(pipe(fd), 0);
+    child = fork();
+    if (child == 0) {
+        struct timespec while_it_reads = {0, 100 * 1000 * 1000};
+
+        nanosleep(&while_it_reads, NULL);
+        kill(parent, SIGUSR1);
+        nanosleep(&while_it_reads, NULL);
+        _exit(write(fd[1], "x", 1) == 1 ? 0 : 1);
+    }
+    assert_int_equal(read(fd[0], &byte, 1), 1);
+    assert_int_equal(byte, 'x');
+    assert_int_equal(waitpid(child, &done, 0), child);
+    assert_int_equal(done, 0);
+    assert_int_equal(kat_signals_take(), SIGUSR1);
+    kat_signals_close();
+    close(fd[0]);
+    close(fd[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +167,7 @@ int main(void)
         cmocka_unit_test(there_is_one_watch_at_a_time),
         cmocka_unit_test(what_cannot_be_watched_changes_nothing),
         cmocka_unit_test(the_pipe_is_no_childs_and_never_blocks),
+        cmocka_unit_test(nothing_else_is_interrupted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
