@@ -11,6 +11,13 @@ const char KAT_JSON_CROWDED[] = "more values than are allowed";
 /* U+FFFD, which takes the place of half a surrogate pair. */
 #define REPLACEMENT "\xef\xbf\xbd"
 
+/* For what is called at every name and value: the check is a tenth cheaper so. */
+#if defined(__GNUC__) || defined(__clang__)
+#define IN_LINE __attribute__((always_inline)) static inline
+#else
+#define IN_LINE static inline
+#endif
+
 enum {
     RECALL = 32,      /* names of the objects that are open are remembered */
     SAFE_LENGTH = 15, /* digits that make no integer beyond 2^53, nor beyond 2^63 */
@@ -28,10 +35,11 @@ typedef struct scan {
     const unsigned char *member;  /* where the member that is read began */
     const unsigned char *named;   /* where its name ended, with the quote */
     const unsigned char *pending; /* what follows is not in `out` yet */
-    /* Names of the members that were read and stay, of all objects that are
-     * open, outermost first. Beyond RECALL nothing is known. */
+    /* Names of the members that were read and stay, from their first quote on, of
+     * all objects that are open, outermost first; NULL for one with an escape.
+     * Beyond RECALL nothing is known. */
     unsigned known;
-    kat_json_name names[RECALL]; /* text is NULL where the name has an escape */
+    const unsigned char *names[RECALL];
 } scan;
 
 /* What reads takes the place where it begins and gives the one behind it, or
@@ -135,7 +143,7 @@ static const unsigned char *escape(scan *s, const unsigned char *p)
     return fail(s, p, "an unknown escape");
 }
 
-static const unsigned char *string(scan *s, const unsigned char *p)
+IN_LINE const unsigned char *string(scan *s, const unsigned char *p)
 {
     const unsigned char *end = s->end;
 
@@ -251,42 +259,31 @@ static const unsigned char *name(scan *s, const unsigned char *p)
     return p + 1;
 }
 
-/* The last name, without its quotes. */
-static kat_json_name last_name(const scan *s)
-{
-    return (kat_json_name){(const char *)s->member + 1, (size_t)(s->named - s->member) - 2};
-}
-
-static bool same_name(const kat_json_name *a, const kat_json_name *b)
-{
-    return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
-}
-
 /* Remembers the last name: its member stays. */
-static void remember(scan *s)
+static inline void remember(scan *s)
 {
-    kat_json_name name = last_name(s);
-
-    if (s->escaped)
-        name.text = NULL;
     if (s->known < RECALL)
-        s->names[s->known] = name;
-    if (s->known <= RECALL)
-        s->known++;
+        s->names[s->known++] = s->escaped ? NULL : s->member;
+    else
+        s->known = RECALL + 1;
 }
 
 /* Whether the last name may have stood in its object before, whose names are
  * those from `first` on. With an escape a name may be any other. */
 static bool may_stand_before(const scan *s, unsigned first)
 {
-    kat_json_name name = last_name(s);
+    const unsigned char *name = s->member;
+    size_t len = (size_t)(s->named - name);
     unsigned i;
 
     if (s->known > RECALL || (s->escaped && s->known > first))
         return true;
-    for (i = first; i < s->known; i++)
-        if (!s->names[i].text || same_name(&s->names[i], &name))
+    for (i = first; i < s->known; i++) {
+        const unsigned char *other = s->names[i];
+
+        if (!other || (other[1] == name[1] && memcmp(other, name, len) == 0))
             return true;
+    }
     return false;
 }
 
@@ -324,22 +321,24 @@ static bool drop_member(scan *s, const unsigned char *p, unsigned first)
 static void note_number(scan *s, const char *open, int depth)
 {
     kat_json_info *info = s->info;
-    kat_json_name name;
+    const char *name;
     unsigned i;
+    size_t len;
 
     info->numbers = true;
     if (depth == 0 || open[depth - 1] != '}' || depth != (open[0] == ']' ? 2 : 1)) {
         info->scattered = true;
         return;
     }
-    name = last_name(s);
+    name = (const char *)s->member + 1;
+    len = (size_t)(s->named - s->member) - 2;
     for (i = 0; i < info->name_count; i++)
-        if (same_name(&info->names[i], &name))
+        if (info->names[i].len == len && memcmp(info->names[i].text, name, len) == 0)
             return;
     if (info->name_count == KAT_JSON_NAMES || s->escaped)
         info->scattered = true;
     else
-        info->names[info->name_count++] = name;
+        info->names[info->name_count++] = (kat_json_name){name, len};
 }
 
 static const unsigned char *value(scan *s, const unsigned char *p)
@@ -347,15 +346,17 @@ static const unsigned char *value(scan *s, const unsigned char *p)
     const unsigned char *end = s->end;
     char open[KAT_JSON_MAX_DEPTH];           /* what is to be closed, outermost first */
     unsigned char first[KAT_JSON_MAX_DEPTH]; /* s->known when it was opened */
+    size_t left = s->left;
     int depth = 0;
+    bool member = false; /* of an object, that comes next */
 
     for (;;) {
-        bool member = depth > 0 && open[depth - 1] == '}', null_member;
+        bool null_member;
 
         p = skip_blanks(p, end);
         if (p >= end)
             return fail(s, p, "the text ends too early");
-        if (s->left-- == 0)
+        if (left-- == 0)
             return fail(s, p, KAT_JSON_CROWDED);
         null_member = member && *p == 'n';
         if (member && !null_member)
@@ -373,7 +374,8 @@ static const unsigned char *value(scan *s, const unsigned char *p)
             } else {
                 first[depth] = (unsigned char)s->known;
                 open[depth++] = close;
-                if (close == '}' && (p = name(s, p)) == NULL)
+                member = close == '}';
+                if (member && (p = name(s, p)) == NULL)
                     return NULL;
                 continue;
             }
@@ -401,7 +403,8 @@ static const unsigned char *value(scan *s, const unsigned char *p)
             s->known = first[--depth];
         }
         p++;
-        if (open[depth - 1] == '}' && (p = name(s, p)) == NULL)
+        member = open[depth - 1] == '}';
+        if (member && (p = name(s, p)) == NULL)
             return NULL;
     }
 }
