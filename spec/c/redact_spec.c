@@ -51,11 +51,14 @@ static void forms_as_they_stand_and_escaped(void **state)
         {"eyJhbGciOi.J9%25252Bacme/secret=x", "[redacted]"},
         {"eyJhbGciOi.J9%5Cu002Bacme%5c/secret=x", "[redacted]"},
         {"eyJhbGciOi.J9\\u00252Bacme\\u0025%32fsecret=x", "[redacted]"},
+        {"%\\u0036\\u0035yJhbGciOi.J9+acme/secret=x", "[redacted]"},
+        {"\\%2525750065yJhbGciOi.J9+acme/secret=x", "[redacted]"},
         {"\\\\u0065yJhbGciOi.J9+acme\\\\\\/secret=x", "[redacted]"},
         /* What looks like an escape, and is the token's beginning in truth. */
         {"50%eyJhbGciOi.J9+acme/secret=x", "50%[redacted]"},
         {"50%5eyJhbGciOi.J9%2Bacme/secret=x", "50[redacted]"},
         {"%%65yJhbGciOi.J9+acme/secret=x", "%[redacted]"},
+        {"50%5eyJheyJhbGciOi.J9%2Bacme/secret=x", "50%5eyJh[redacted]"},
         {"%\\%65yJhbGciOi.J9+acme/secret=x", "%\\[redacted]"},
         /* The same, its first half once before. */
         {"eyJheyJhbGciOi.J9+acme/secret=x", "eyJh[redacted]"},
@@ -131,6 +134,9 @@ static void keys_to_their_end(void **state)
     /* A form that begins with a key goes as a whole. */
     assert_true(kat_redactor_add(&r, TEXT("sk_live_a.b")));
     check(&r, "sk_live_a.b sk_live_a", "[redacted] sk_live_[redacted]");
+    /* A key is found within what a form begins with. */
+    assert_true(kat_redactor_add(&r, TEXT("id.sk_live_a.c")));
+    check(&r, "id.sk_live_b id.sk_live_a.c", "id.sk_live_[redacted] [redacted]");
     kat_redactor_free(&r);
 }
 

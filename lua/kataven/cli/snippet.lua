@@ -56,7 +56,7 @@ end
 ---@return integer
 function snippet.run(context, arguments)
     local key = arguments.publicKey
-    if not key:find "^pk_live_[a-z0-9][a-z0-9_-]*_[^%s%c]+$" then
+    if key:find "[%s%c]" or not key:find "^pk_live_[a-z0-9][a-z0-9_-]*_." then
         return context:misused("a widget key reads pk_live_<account>_<more>, without blanks: "
             .. "it is in the answer to create, and nowhere else")
     end
