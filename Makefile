@@ -204,7 +204,8 @@ faults:
 # And nginx would have to be built with the runtime. A child that was forked abandons what it inherited, which to them
 # is a leak.
 SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
-REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spec.lua)
+REBUILT = $(wildcard spec/embed_*spec.lua spec/packaging_spec.lua spec/bench_spec.lua spec/cli_search_path_spec.lua \
+	spec/libcurl_spec.lua)
 NGINX = $(wildcard spec/nginx_*spec.lua)
 FORKS = spec/fork_spec.lua
 # What kills processes by the hundred: no report comes of those.
@@ -242,8 +243,8 @@ $(BUILD)/lua: spec/support/lua.c
 # documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
-OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli descriptors examples \
-	fault_ends faults gcstress hub log man options plan plan_wanted proxy_faults readme servers signals tcp_server testing_guide) \
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli descriptors descriptors_shortage \
+	examples fault_ends faults gcstress hub log man options plan plan_wanted proxy_faults readme servers signals tcp_server testing_guide) \
 	$(wildcard spec/cli_*_spec.lua spec/redis_*_spec.lua)
 
 valgrind: deps-check

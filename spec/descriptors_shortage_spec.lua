@@ -19,7 +19,7 @@ local core = require "kataven.core"
 local LIST = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" }
 local FOREVER = { { ["repeat"] = true, steps = { { read = "request" }, { send = LIST } } } }
 
--- What scripts share. `opened` counts a process's descriptors by what they are; `fill` leaves it so many.
+-- Helpers that the scripts share: `opened` counts a process's descriptors by what they are; `fill` leaves it so many.
 local COMMON = [[
     local kataven = require "kataven"
     local function client(options)
@@ -163,7 +163,7 @@ describe("a client's descriptors", function()
                     one:close()
                 end
             ]], limited(64), url)
-            assert.matches("^short short .*made made made made made $", output)
+            assert.matches("^short .*made made made made made $", output)
         end)
     end
 

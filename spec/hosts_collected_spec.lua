@@ -1,6 +1,7 @@
 -- Clients that nobody closes: the collector ends them while the loop goes on, and the numbers of their descriptors come
 -- back with other clients.
 
+local core = require "kataven.core"
 local hosts = require "spec.support.hosts"
 local kataven = require "kataven"
 local child = require "spec.support.child"
@@ -102,7 +103,9 @@ end
 hosts.describe({ "cqueues", "copas", "luv", "yield" }, function(on)
     collected(on, { name = "" })
 
-    if on.name == "cqueues" then
+    if not core.descriptors then
+        return -- a function of one's own has nothing to watch
+    elseif on.name == "cqueues" then
         -- It remembers what a function of one's own has watched through it.
         local function own(seconds, fd)
             require("cqueues").poll({ pollfd = fd, events = "r" }, seconds)

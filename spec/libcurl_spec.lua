@@ -1,4 +1,4 @@
--- What a libcurl of another version, or with another TLS, is told and said of.
+-- Another libcurl than the usual one: options of a newer version, and another TLS library.
 
 local build = require "spec.support.build"
 local child = require "spec.support.child"

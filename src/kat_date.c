@@ -17,7 +17,7 @@ static const char LONG_DAYS[] = "Monday Tuesday Wednesday Thursday Friday Saturd
 static const char MONTHS[] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec ";
 
 /* The length of a name that a text begins with, one of those in `names`, each of which
- * ends with a blank, and its place among them; 0 where it is none. Case does not count. */
+ * ends with a blank, and its place among them; 0 if no name matches. Case does not count. */
 static size_t name_at(const char *text, size_t left, const char *names, int *place)
 {
     size_t len = 0;
@@ -137,7 +137,7 @@ static double years_begin(int year)
     return seconds_of(&d);
 }
 
-/* RFC 9110, 5.6.7: of a year of two digits, the one that is at most 50 years ahead. */
+/* Completes a year of two digits to the one that is at most 50 years ahead (RFC 9110, 5.6.7). */
 static void set_century(fields *d)
 {
     double now = kat_wall();
@@ -180,7 +180,8 @@ double kat_http_date(const char *text)
     return http_date(text, strlen(text));
 }
 
-/* A member of a list: its length without the blanks around it, and where the next begins. */
+/* Skips to a member of a list. Returns its length without the blanks around it, and where the next
+ * begins. */
 static size_t member(const char **text, const char **next)
 {
     static const char blanks[] = " \t\r\n\f\v";
@@ -194,8 +195,8 @@ static size_t member(const char **text, const char **next)
     return len;
 }
 
-/* The next date in a list, in which dates have commas of their own; -1 where what comes
- * next is none. */
+/* Reads a date from a list, in which dates have commas of their own. -1 if what comes
+ * next is something else. */
 static double next_date(const char *text, size_t len, const char **next)
 {
     const char *second = *next, *after;
@@ -211,7 +212,7 @@ static double next_date(const char *text, size_t len, const char **next)
     return at;
 }
 
-/* The earliest, from which what is to be waited for is farthest; -1 where there is none. */
+/* The earliest date in a list: counted from it, a wait is longest. -1 if there is no date. */
 static double earliest(const char *text)
 {
     double found = -1;

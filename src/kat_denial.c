@@ -1,5 +1,5 @@
-/* What the system denied: descriptors that have run out, and system calls that a
- * sandbox does not allow. libcurl speaks of neither. */
+/* Refusals by the system: descriptors that have run out, and system calls that a
+ * sandbox does not allow. libcurl's own messages name neither. */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>

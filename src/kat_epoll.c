@@ -5,6 +5,7 @@
 #if KAT_EPOLL
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -235,6 +236,8 @@ void kat_driver_arm(kat_engine *engine, double at)
         return;
     memset(&spec, 0, sizeof spec);
     if (at < HUGE_VAL) {
+        if (at > INT_MAX) /* more than a time_t may hold: it fires too early */
+            at = INT_MAX;
         whole = floor(at);
         spec.it_value.tv_sec = (time_t)whole;
         spec.it_value.tv_nsec = (long)((at - whole) * 1e9);

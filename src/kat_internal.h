@@ -117,13 +117,13 @@ struct kat_engine {
     double step_began;
 };
 
-/* kat_denial.c: what the system denied. */
+/* kat_denial.c: refusals by the system. */
 bool kat_is_shortage(int error); /* of descriptors */
 bool kat_is_denial(int error);   /* that, or a system call that is not allowed */
-/* Writes a sentence into `text`, of KAT_DENIAL_SIZE, and gives it. */
+/* Writes a sentence into `text`, of KAT_DENIAL_SIZE, and returns it. */
 const char *kat_denial(char *text, const char *call, int error);
-/* Tries out what libcurl needs beside a connection's own socket: errno of what failed,
- * and the system call's name; 0 where nothing does. */
+/* Tries the calls that libcurl makes beside a connection's own socket. Returns the errno
+ * of the first that is refused, and its name in `call`; 0 if all are allowed. */
 int kat_denial_probe(const char **call);
 
 #define KAT_TOO_LARGE_TEXT "the answer is larger than maxResponseBytes allows"

@@ -134,10 +134,9 @@ static bool try_fresh(kat_op *op)
     return once_more(op);
 }
 
-/* What the system denied, so that an attempt failed before it was sent: the errno, and
- * the system call; 0 where it was something else. Of what libcurl opens by itself it
- * says too little (a name that cannot be resolved, a bundle that cannot be read), so
- * that is tried out. */
+/* Returns the errno if the system's refusal of a call, named in `call`, made an attempt
+ * fail before it was sent; else 0. libcurl does not say why it could not resolve a name
+ * or read a bundle of certificates, so the calls that it needs for that are tried. */
 static int denied(const kat_op *op, CURLcode code, const char **call)
 {
     const kat_slot *slot = op->slot;

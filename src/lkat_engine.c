@@ -45,9 +45,9 @@ static int tell(lua_State *L)
     return 0;
 }
 
-/* An event loop may keep a descriptor in mind after a wait, and mistake the next one of
- * that number for it: so it hears of the end before it comes, however it comes. Whatever
- * goes wrong there, the engine has to be freed. Does not raise. */
+/* Tells the event loop that the descriptor is about to be closed. A loop that remembers
+ * descriptors would take the next one of that number for it. The engine is freed even if
+ * the function fails. Does not raise. */
 static void tell_host(lua_State *L, kat_engine *engine)
 {
     int fd = kat_watched_fd(engine);
@@ -126,8 +126,9 @@ static int engine_new(lua_State *L)
     return box->engine ? 1 : lkat_nomem(L);
 }
 
-/* Clients that nobody uses any more, and nobody closed, hold descriptors. May raise,
- * as a finaliser may. The engine at index 1 again, or NULL if that has closed it. */
+/* Collects garbage, since clients that were dropped without a close hold descriptors.
+ * Returns the engine at index 1, or NULL if a finaliser has closed it. May raise, as a
+ * finaliser may. */
 static kat_engine *relieve(lua_State *L)
 {
     lua_gc(L, LUA_GCCOLLECT, 0);

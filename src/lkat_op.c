@@ -126,8 +126,9 @@ static int push_finished(lua_State *L, const kat_op *op)
     return 1;
 }
 
-/* Clients that nobody uses any more, and nobody closed, hold descriptors. May
- * raise, as a finaliser may; the engine may be gone afterwards. */
+/* Collects garbage if descriptors ran out, since clients that were dropped without a
+ * close hold some, and goes on. The engine may be gone afterwards. May raise, as a
+ * finaliser may. */
 static void relieve(lua_State *L, kat_op *op)
 {
     if (!op->engine || !kat_starved(op->engine))

@@ -6,8 +6,7 @@ static const char TYPE[] = "kataven.redactor";
 
 typedef struct redactor {
     kat_redactor forms;
-    kat_buf out; /* empty between calls, unless one ran out of memory */
-    bool gone;   /* it was collected; a finaliser may still use it */
+    bool gone; /* it was collected; a finaliser may still use it */
 } redactor;
 
 /* __gc and __close: idempotent. */
@@ -16,22 +15,8 @@ static int redactor_gc(lua_State *L)
     redactor *r = luaL_checkudata(L, 1, TYPE);
 
     kat_redactor_free(&r->forms);
-    kat_buf_free(&r->out);
     r->gone = true;
     return 0;
-}
-
-/* Looks through the text at 2 and fills `out`. May raise. */
-static int look(lua_State *L, redactor *r)
-{
-    size_t len;
-    const char *text = luaL_checklstring(L, 2, &len);
-    int found;
-
-    r->out.len = 0;
-    if (!kat_redact(&r->forms, text, len, &r->out, &found))
-        return lkat_nomem(L);
-    return found;
 }
 
 /* redactor:text(text) -> the text without its secrets; once it was collected, it
@@ -39,16 +24,22 @@ static int look(lua_State *L, redactor *r)
 static int redactor_text(lua_State *L)
 {
     redactor *r = luaL_checkudata(L, 1, TYPE);
+    size_t len;
+    const char *text = luaL_checklstring(L, 2, &len);
+    /* The call's own: a finaliser that runs meanwhile may hide texts, too. */
+    kat_buf *out = lkat_newbox(L);
+    int found;
 
     if (r->gone) {
         lua_pushliteral(L, KAT_REDACT_MASK);
         return 1;
     }
-    if (look(L, r) == 0)
+    if (!kat_redact(&r->forms, text, len, out, &found))
+        return lkat_nomem(L);
+    if (found == 0)
         lua_settop(L, 2);
     else
-        lua_pushlstring(L, r->out.data, r->out.len);
-    kat_buf_free(&r->out);
+        lkat_pushbox(L, out);
     return 1;
 }
 
@@ -57,12 +48,18 @@ static int redactor_text(lua_State *L)
 static int redactor_find(lua_State *L)
 {
     redactor *r = luaL_checkudata(L, 1, TYPE);
+    size_t len;
+    const char *text = luaL_checklstring(L, 2, &len);
+    kat_buf out = {0};
+    bool done;
     int found;
 
     if (r->gone)
         return luaL_error(L, "what finds secrets was collected");
-    found = look(L, r);
-    kat_buf_free(&r->out);
+    done = kat_redact(&r->forms, text, len, &out, &found);
+    kat_buf_free(&out);
+    if (!done)
+        return lkat_nomem(L);
     if (found == 0)
         return 0;
     lua_pushinteger(L, found);

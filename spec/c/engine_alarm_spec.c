@@ -41,6 +41,18 @@ static void an_alarm_that_is_over_is_forgotten(void **state)
     kat_op_cancel(&f->ops[0]);
 }
 
+/* A wait that is longer than a timer can hold, as a timeout of 1e300 seconds makes it. */
+static void an_alarm_may_be_ages_away(void **state)
+{
+    fixture *f = *state;
+    int fd = descriptor(f);
+
+    kat_prepare_wait(f->engine, NULL, 1e300, true);
+    assert_false(readable(fd, 0));
+    kat_prepare_wait(f->engine, NULL, 0.01, true); /* and gives way to an earlier one */
+    assert_true(readable(fd, 1000 * PATIENCE_S));
+}
+
 /* With no request under way nothing reads the timer but the next wait. */
 static void an_alarm_needs_no_request(void **state)
 {
@@ -126,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FIXTURE(it_wakes_at_the_end_of_a_back_off),
         FIXTURE(an_alarm_that_is_over_is_forgotten),
+        FIXTURE(an_alarm_may_be_ages_away),
         FIXTURE(an_alarm_needs_no_request),
         FIXTURE(an_alarm_is_not_lost_with_its_signal),
         FIXTURE(no_timer_is_set_but_for_a_descriptor),

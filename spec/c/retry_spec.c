@@ -229,7 +229,7 @@ static void dates_in_their_three_forms(void **state)
         {"Fri, 31 Dec 9999 23:59:59 GMT", 253402300799.0},
         {"Mon, 07 Feb 2106 06:28:16 GMT", 4294967296.0},
         {"Tue, 29 Feb 2000 12:00:00 GMT", 951825600},
-        {"Sun, 31 Dec 2000 23:59:59 GMT", 978307199}, /* 2000 was a leap year, 2100 is none */
+        {"Sun, 31 Dec 2000 23:59:59 GMT", 978307199}, /* 2000 was a leap year, 2100 will not be */
         {"Mon, 01 Mar 2100 00:00:00 GMT", 4107542400.0},
         {"Sat, 31 Dec 2016 23:59:60 GMT", 1483228800}, /* a leap second */
         {"sun, 06 nov 1994 08:49:37 GMT", T},

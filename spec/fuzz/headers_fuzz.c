@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "fuzz.h"
+#include "kat_clock.h"
 #include "kat_headers.h"
 #include "kat_retry.h"
 
@@ -62,6 +63,7 @@ static double days_before(int year, int month)
 
 typedef struct parts {
     int year, month, day, hour, minute, second;
+    bool short_year;
 } parts;
 
 /* A number of so many digits, -1 where there is another character. */
@@ -117,8 +119,8 @@ static bool read_date(parts *d, const char *text, size_t len)
         text[n + 8] == '-' && text[n + 11] == ' ') {
         d->day = digits(text + n + 2, 2);
         d->year = digits(text + n + 9, 2);
-        d->year = d->year < 0 ? -1 : d->year + (d->year > 70 ? 1900 : 2000);
-        return read_month(d, text + n + 5) && read_time(d, text + n + 12) &&
+        d->short_year = true;
+        return d->year >= 0 && read_month(d, text + n + 5) && read_time(d, text + n + 12) &&
                strcmp(text + n + 20, " GMT") == 0;
     }
     /* "Sun Nov  6 08:49:37 1994" */
@@ -131,20 +133,41 @@ static bool read_date(parts *d, const char *text, size_t len)
     return false;
 }
 
-/* Seconds since 1970, -1 for what is no date, or one before. */
+static double seconds_of(const parts *d)
+{
+    return (days_before(d->year, d->month) + d->day - 1) * 86400 + d->hour * 3600 + d->minute * 60 +
+           d->second;
+}
+
+/* The latest year with these two digits that is not more than 50 years ahead: the same
+ * moment that much earlier must not be in the future. */
+static void complete_year(parts *d)
+{
+    parts earlier = *d;
+
+    for (d->year += 2900;; d->year -= 100) {
+        earlier.year = d->year - 50;
+        if (seconds_of(&earlier) <= kat_wall())
+            return;
+    }
+}
+
+/* Seconds since 1970, 0 for a date before, -1 for what is no date. */
 static double reference(const char *text)
 {
     parts d = {0};
-    double time;
+    double days;
 
-    if (!read_date(&d, text, strlen(text)) || d.day < 1 || d.day > 31 || d.hour < 0 ||
-        d.hour > 23 || d.minute < 0 || d.minute > 59 || d.second < 0 || d.second > 60)
+    if (!read_date(&d, text, strlen(text)) || d.day < 1 || d.hour < 0 || d.hour > 23 ||
+        d.minute < 0 || d.minute > 59 || d.second < 0 || d.second > 60 ||
+        (!d.short_year && d.year < 1000))
         return -1;
-    time = (days_before(d.year, d.month) + d.day - 1) * 86400 + d.hour * 3600 + d.minute * 60 +
-           d.second;
-    if (time < -1)
+    if (d.short_year)
+        complete_year(&d);
+    days = d.month < 12 ? days_before(d.year, d.month + 1) : days_before(d.year + 1, 1);
+    if (d.day > days - days_before(d.year, d.month))
         return -1;
-    return time < 0 ? 0 : time;
+    return seconds_of(&d) < 0 ? 0 : seconds_of(&d);
 }
 
 static void check_date(const char *text)
@@ -156,6 +179,23 @@ static void check_date(const char *text)
          text);
 }
 
+/* Blanks around it, or a comma more than a date has. */
+static bool may_be_a_list(const char *text)
+{
+    return kat_http_date(text) < 0 && text[strcspn(text, ", \t\r\n\f\v")] != '\0';
+}
+
+/* Of several the longest counts, whatever the others are. */
+static void check_list(const char *text, double alone)
+{
+    char more[4096 + 16];
+
+    if (strlen(text) >= 4096)
+        return;
+    snprintf(more, sizeof more, "%s, 5", text);
+    MUST(fabs(kat_retry_after(more, NULL, 1800000000) - (alone > 5 ? alone : 5)) < 1, "%s", more);
+}
+
 static void check_retry_after(const char *text, const char *date)
 {
     static const double wall = 1800000000;
@@ -165,6 +205,9 @@ static void check_retry_after(const char *text, const char *date)
     MUST(isfinite(alone) && alone <= 1e15 && isfinite(dated) && dated <= 1e15, "%g and %g", alone,
          dated);
     MUST(alone >= 0 || !(alone < -1 || alone > -1), "%g", alone);
+    check_list(text, alone);
+    if (may_be_a_list(text) || may_be_a_list(date))
+        return;
     if (digits > 0 && text[digits] == '\0') {
         double wanted = strtod(text, NULL);
 
