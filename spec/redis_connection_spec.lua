@@ -115,6 +115,28 @@ describe("kataven.redis.connection", function()
         end)
     end)
 
+    it("gives what has come of a long answer to nobody who asks meanwhile", function()
+        with(server.url, nil, function(one, loop)
+            assert.is_true(one:await())
+            -- In the midst of it stands what would be an answer.
+            local long, got = ("+STOLEN\r\n"):rep(1000000), nil
+            loop:spawn(function() got = one:call("ECHO", long) end)
+            local asked, answers, due = 0, {}, core.now() + 30
+            repeat
+                if asked < 30 and not got then
+                    asked = asked + 1
+                    loop:spawn(function() answers[#answers + 1] = one:call("ECHO", "mine") or "none" end)
+                end
+                loop:sleep(0.001)
+            until got and #answers == asked or core.now() > due
+            assert.is_true(got == long)
+            assert.equal(asked, #answers)
+            for _, answer in ipairs(answers) do
+                assert.equal("mine", answer)
+            end
+        end)
+    end)
+
     it("lets others run while a command waits in Redis", function()
         with(server.url, nil, function(one, loop)
             assert.is_true(one:await())
@@ -171,6 +193,24 @@ describe("kataven.redis.connection", function()
             assert.is_true(tcp:log().connections >= 2)
         end)
     end
+
+    it("asks less and less often for a Redis that is gone", function()
+        local tcp = servers.tcp { default = { { close = true } } }
+        finally(function() tcp:stop() end)
+        local began, first, last = core.now(), nil, nil
+        with("redis://127.0.0.1:" .. tcp.port, nil, function(_, loop)
+            -- Of eight attempts the first four take less time than the last four.
+            local times, due = {}, core.now() + 20
+            while #times < 8 and core.now() < due do
+                while #times < tcp:log().connections do
+                    times[#times + 1] = core.now()
+                end
+                loop:sleep(0.01)
+            end
+            first, last = times[4] - began, times[8] - times[4]
+        end)
+        assert.is_true(last > 2 * first, ("%g s and then %g s"):format(first, last))
+    end)
 
     describe("over TLS", function()
         local secure, port
