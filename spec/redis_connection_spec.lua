@@ -125,7 +125,10 @@ describe("kataven.redis.connection", function()
             repeat
                 if asked < 30 and not got then
                     asked = asked + 1
-                    loop:spawn(function() answers[#answers + 1] = one:call("ECHO", "mine") or "none" end)
+                    loop:spawn(function()
+                        local answer = one:call("ECHO", "mine")
+                        answers[#answers + 1] = answer or "none"
+                    end)
                 end
                 loop:sleep(0.001)
             until got and #answers == asked or core.now() > due
