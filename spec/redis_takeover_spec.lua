@@ -6,7 +6,7 @@ local redis = require "spec.support.redis"
 local socket = require "socket"
 
 local STREAM = "{kataven}"
-local unpack = rawget(_G, "unpack") or table.unpack
+local unpack = rawget(_G, "unpack") or rawget(table, "unpack")
 
 desks.describe("a worker that takes over", function(desk)
     it("has no more marked than it may, when it takes over others as well", function()
