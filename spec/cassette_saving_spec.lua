@@ -2,6 +2,7 @@
 
 local base64 = require "kataven.base64"
 local child = require "spec.support.child"
+local compiled = require "spec.support.compiled"
 local core = require "kataven.core"
 local files = require "spec.support.files"
 local kataven = require "kataven"
@@ -242,6 +243,54 @@ describe("the file of a recording", function()
         assert.equal(2, #json.decodeExact(read(path)).interactions)
         cassette:assertDone()
     end)
+
+    if files.read "/proc/self/stat" then
+        describe("on a disk", function()
+            local shim
+
+            lazy_setup(function()
+                shim = compiled.build("full_disk", "-shared")
+            end)
+
+            lazy_teardown(function()
+                os.remove(shim)
+            end)
+
+            -- Records a large answer; gives the cassette's problem, the file, and what else lies beside it.
+            local function recorded(how, launcher)
+                write(path, "the old one")
+                local output, errors = child.complete([[
+                    local kataven = require "kataven"
+                    local cassette = kataven.cassette.open(os.getenv "FILE", { mode = "record" })
+                    local client = kataven.new { apiKey = "sk_live_test_x", transport = cassette:over {
+                        send = function() return { status = 200, headers = {}, body = ("x"):rep(4096) } end,
+                    } }
+                    assert(client:request { path = "/p" })
+                    io.write(tostring(cassette:problem()))
+                ]], { FILE = path, LD_PRELOAD = shim, FAULT_FILE = path, FAULT_AT = "1", FAULT_HOW = how }, launcher)
+                assert.equal("", errors)
+                local pipe = io.popen(("ls -d %s.* 2>&1"):format(path))
+                local beside = pipe:read "*a"
+                pipe:close()
+                assert.matches("No such file", beside)
+                return output, read(path)
+            end
+
+            it("that cannot keep it, the old one stays, and nothing beside", function()
+                for how, why in pairs { sync = "Input/output error", full = "No space left on device" } do
+                    local problem, text = recorded(how)
+                    assert.equal(("%s could not be saved: %s"):format(path, why), problem)
+                    assert.equal("the old one", text)
+                end
+            end)
+
+            it("that wants to be asked again, or a signal in the midst of it, it is whole", function()
+                local problem, text = recorded "again"
+                assert.equal("nil", problem)
+                assert.equal(1, #json.decodeExact(text).interactions)
+            end)
+        end)
+    end
 
     it("is not added to when it is damaged", function()
         write(path, '{"version":1,"interactions":[{"request":{}}]}')

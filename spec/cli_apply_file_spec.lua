@@ -114,7 +114,8 @@ describe("the file of apply", function()
 
     it("may have escapes in its texts, one after the other and at their ends", function()
         for text, name in pairs {
-            ['\\"'] = '"', ['\\"\\"'] = '""', ['a\\"b'] = 'a"b', ["\\\\"] = "\\", ['\\\\\\"'] = '\\"', ["\\\\\\\\"] = "\\\\",
+            ['\\"'] = '"', ['\\"\\"'] = '""', ['a\\"b'] = 'a"b', ["\\\\"] = "\\",
+            ['\\\\\\"'] = '\\"', ["\\\\\\\\"] = "\\\\",
             ['\\u0022'] = '"', ['\\"a\\\\'] = '"a\\', ["\\n\\\"\\n"] = '\n"\n',
         } do
             local list, problems = file.parse('{"widget_keys":[{"name":"' .. text .. '","agent_id":"' .. text .. '"}]}')

@@ -182,8 +182,8 @@ kataven: %s: 3 problems; nothing was sent, so mend them and apply again
                     apply.mint(desk.hub, { name = list[index].name })
                 end
                 local before = desk.hub:stats()
-                desk.hub:next { { n = 1 }, { n = SENT_AT_ONCE, status = case.status, headers = case.headers, body = "no",
-                    delay = 0.1 } }
+                desk.hub:next { { n = 1 }, { n = SENT_AT_ONCE, status = case.status, headers = case.headers,
+                    body = "no", delay = 0.1 } }
                 local _, output = desk:refused(1, { desk:wanted(list) })
                 local document, after = json.decode(output), desk.hub:stats()
                 local sent = case.stops and SENT_AT_ONCE or COUNT

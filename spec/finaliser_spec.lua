@@ -139,7 +139,9 @@ describe("a host's code at the worst moment", function()
         server:script { { { read = "request" }, { stall = true } } }
         local output, errors = child.run(FINALISER .. ([[
             local core, kataven = require "kataven.core", require "kataven"
-            local client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = %q, maxConcurrent = 1, wait = coroutine.yield }
+            local client = kataven.new {
+                apiKey = "sk_live_spec_x", baseUrl = %q, maxConcurrent = 1, wait = coroutine.yield,
+            }
             local first = coroutine.create(client.widgetKeys.list)
             assert(coroutine.resume(first))
             local function begin()
@@ -159,12 +161,12 @@ describe("a host's code at the worst moment", function()
             client:close()
         ]]):format(server.url))
         assert.equal("", errors)
-        assert.equal("dead true nil ClosedError: GET /api/v1/widget-keys: the client, or this call, was collected; nothing "
-            .. "was sent", output)
+        assert.equal("dead true nil ClosedError: GET /api/v1/widget-keys: the client, or this call, was collected; "
+            .. "nothing was sent", output)
     end)
 
-    -- The call that holds a turn is gone, and what is made of its memory then is somebody else's turn. A hundred take it
-    -- again; whoever lost its place in line, since the attempt's end was taken for its own, is not called when it should.
+    -- The call that holds a turn is gone, and its memory is given to other turns. A hundred are made; one that lost its
+    -- place in line, since the attempt's end was taken for its own, is not called when it should be.
     local COLLECTED = [[
         local core = require "kataven.core"
         local engine = core.engine(nil, nil, "", 1000, 1)

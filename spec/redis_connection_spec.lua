@@ -115,6 +115,31 @@ describe("kataven.redis.connection", function()
         end)
     end)
 
+    it("gives the part of an answer that has come to nobody who asks meanwhile", function()
+        -- In the midst of the first answer stands what would be one.
+        local first, second = "+STOLEN\r\n+STOLEN\r\n", "mine"
+        local setname = "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$6\r\na-spec\r\n"
+        local echo = "*2\r\n$4\r\nECHO\r\n$4\r\n%s\r\n"
+        local tcp = servers.tcp { { { read = #setname }, { send = "+OK\r\n" }, { read = #"*1\r\n$4\r\nPING\r\n" },
+            { send = "+PONG\r\n" }, { read = #echo + 2 }, { send = ("$%d\r\n+STOLEN\r\n"):format(#first) },
+            { read = #echo + 2 }, { send = "+STOLEN\r\n\r\n" }, { send = ("$%d\r\n%s\r\n"):format(#second, second) },
+            { stall = true } } }
+        finally(function() tcp:stop() end)
+        local answers = {}
+        with("redis://127.0.0.1:" .. tcp.port, nil, function(one, loop)
+            assert.is_true(one:await())
+            local both = loop:event()
+            loop:spawn(function() answers[1] = one:call("ECHO", "long") end)
+            loop:sleep(0.3) -- the first part has come
+            loop:spawn(function()
+                answers[2] = one:call("ECHO", "mine")
+                both:fire()
+            end)
+            both:wait(10)
+        end)
+        assert.same({ first, second }, answers)
+    end)
+
     it("lets others run while a command waits in Redis", function()
         with(server.url, nil, function(one, loop)
             assert.is_true(one:await())
@@ -171,6 +196,24 @@ describe("kataven.redis.connection", function()
             assert.is_true(tcp:log().connections >= 2)
         end)
     end
+
+    it("asks less and less often for a Redis that is gone", function()
+        local tcp = servers.tcp { default = { { close = true } } }
+        finally(function() tcp:stop() end)
+        local began, first, last = core.now(), nil, nil
+        with("redis://127.0.0.1:" .. tcp.port, nil, function(_, loop)
+            -- Of eight attempts the first four take less time than the last four.
+            local times, due = {}, core.now() + 20
+            while #times < 8 and core.now() < due do
+                while #times < tcp:log().connections do
+                    times[#times + 1] = core.now()
+                end
+                loop:sleep(0.01)
+            end
+            first, last = times[4] - began, times[8] - times[4]
+        end)
+        assert.is_true(last > 2 * first, ("%g s and then %g s"):format(first, last))
+    end)
 
     describe("over TLS", function()
         local secure, port

@@ -6,6 +6,7 @@ local redis = require "spec.support.redis"
 local socket = require "socket"
 
 local STREAM = "{kataven}"
+local unpack = rawget(_G, "unpack") or rawget(table, "unpack")
 
 desks.describe("a worker that takes over", function(desk)
     it("has no more marked than it may, when it takes over others as well", function()
@@ -86,6 +87,34 @@ desks.describe("a worker that takes over", function(desk)
         assert.equal("go", begin("owner", id, "owner/1"), "it asks again, where the answer was lost")
         assert.equal("sent", begin("owner", id, "owner/2"))
         assert.equal("gone", begin("other", id, "owner/1"))
+    end)
+
+    -- Redis looks at ten entries for each that is wanted, from where it was told to.
+    it("takes over what lies behind many that others are at work on", function()
+        desk:prepare()
+        local others = {}
+        for index = 1, 25 do
+            others[index] = desk:queue "list"
+        end
+        local left = desk:queue "list"
+        desk:take("alive", others)
+        desk:take("dead", { left })
+        local function keep()
+            local words = { "XCLAIM", STREAM, "kataven", "alive", "0" }
+            for _, id in ipairs(others) do
+                words[#words + 1] = id
+            end
+            words[#words + 1] = "JUSTID"
+            desk.server:call(unpack(words))
+        end
+        desk.server:call("XCLAIM", STREAM, "kataven", "dead", "0", left, "IDLE", "3600000", "JUSTID")
+        desk:start { concurrency = 1, lease = 2 }
+        desk.untilTrue("the reply", function()
+            keep()
+            return desk.server:call("EXISTS", STREAM .. ":reply:" .. left) == 1
+        end)
+        assert.is_true(desk:await(left).ok)
+        assert.equal(25, desk.server:call("XLEN", STREAM))
     end)
 
     it("gives up what too many have died of, and says so", function()

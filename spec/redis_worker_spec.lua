@@ -247,6 +247,19 @@ desks.describe("the worker beside Redis", function(desk)
         assert.matches("the deadline of 0%.[45]", reply.error.message)
     end)
 
+    it("takes off a deadline what a request has waited in the queue", function()
+        -- It was queued three of its four seconds ago; on a slow machine it may be too late altogether.
+        local now = desk.server:call "TIME"
+        local id = ("%.0f-7"):format(now[1] * 1000 + math.floor(now[2] / 1000) - 3000)
+        desk.hub:next { { n = 1, delay = 5 }, { n = 1, delay = 5 } }
+        desk.server:call("XADD", STREAM, id, "method", "list", "deadline", "4")
+        desk:start()
+        local reply = desk:await(id)
+        assert.equal("TimeoutError", reply.error.name)
+        local left = tonumber(reply.error.message:match "the deadline of ([%d.]+) s")
+        assert.is_true(left <= 1 or left == 4 and reply.error.attempts == 0, reply.error.message)
+    end)
+
     it("counts, in Redis and in its log", function()
         local worker = desk:start { lease = 0.3, report = 0.1 }
         desk:await(desk:queue "list")

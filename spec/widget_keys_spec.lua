@@ -131,6 +131,15 @@ describe("client.widgetKeys", function()
             assert.matches("not JSON but text/html", err.message)
             _, err = answering('[{"id":"k1"},"k2"]', 200, JSON).widgetKeys.list()
             assert.matches("item 2 of the array is a string", err.message)
+            for body, problem in pairs {
+                ["[[1]]"] = "item 1 of the array is an array where an object is promised",
+                ['[{"id":"k1"},[{"id":"k2"}]]'] = "item 2 of the array is an array where an object is promised",
+                ['[{"id":"k1"},[]]'] = "an item of the array is an empty array where an object is promised",
+                ["[null]"] = "item 1 of the array is kataven.null where an object is promised",
+            } do
+                _, err = answering(body, 200, JSON).widgetKeys.list()
+                assert.truthy(err.message:find(problem, 1, true), err.message)
+            end
         end)
     end)
 

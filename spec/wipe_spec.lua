@@ -12,7 +12,7 @@ local shell = require "spec.support.shell"
 local ANSWER = servers.answer { headers = { ["Content-Type"] = "application/json" }, body = "[]" }
 
 describe("when a client is closed, the core has no copy of its key any more", function()
-    local problem, module, tcp
+    local problem, module, forks, tcp
 
     lazy_setup(function()
         if os.getenv "SPEC_REPORTS" then
@@ -24,12 +24,14 @@ describe("when a client is closed, the core has no copy of its key any more", fu
         end
         local flags = shell.run("pkg-config --cflags " .. build.pc):gsub("\n$", "")
         module = compiled.build("memory", "-shared " .. flags)
+        forks = compiled.module "forks"
         tcp = servers.tcp {}
     end)
 
     lazy_teardown(function()
         if module then
             os.remove(module)
+            os.remove(forks)
             tcp:stop()
         end
     end)
@@ -66,7 +68,7 @@ describe("when a client is closed, the core has no copy of its key any more", fu
 
                 local left = copies()
                 io.write(left == 0 and "none" or left .. " are left")
-            ]], { MODULE = module, URL = tcp.url })
+            ]], { MODULE = module, FORKS = forks, URL = tcp.url })
             assert.same({ "none", "" }, { output, errors })
         end)
     end
@@ -92,6 +94,20 @@ describe("when a client is closed, the core has no copy of its key any more", fu
 
     its("during a call that nobody goes on with", YIELDS, [[
         run(function() client.widgetKeys.list() end)
+        client:close()
+    ]])
+
+    -- The attempt is the parent's, so the child neither ends it nor gives back what is its own; but it is wiped.
+    its("in a forked child, during a call", YIELDS, [[
+        local forks = package.loadlib(os.getenv "FORKS", "luaopen_forks")()
+        run(function() client.widgetKeys.list() end)
+        local pid = forks.fork()
+        if pid == 0 then
+            client:close()
+            os.exit(copies() == 0 and 0 or 1)
+        end
+        local left = forks.wait(pid)
+        assert(left == 0, "the child has copies left")
         client:close()
     ]])
 end)

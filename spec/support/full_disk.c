@@ -1,8 +1,9 @@
-/* To be preloaded: lets the writes to one file go wrong. FAULT_FILE is its path,
- * FAULT_AT says which of its writes, from 1, and FAULT_HOW what happens there:
- * "full" (half of it fits, and nothing more), "sync" (it cannot be brought to
+/* To be preloaded: lets the writes to one file go wrong, or to what is written
+ * in its place. FAULT_FILE is its path, FAULT_AT says which of its writes, from 1, and FAULT_HOW
+ * what happens there: "full" (half of it fits, and nothing more), "sync" (it cannot be brought to
  * the disk) or "kill" (the process ends after half of it). "interrupt" has a
- * signal end the first fsync of it, and says so on stderr. */
+ * signal end the first fsync of it, and says so on stderr; "again" the first
+ * write. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -27,7 +28,8 @@ static bool is_ours(int fd)
     if (!path || len < 0)
         return false;
     target[len] = '\0';
-    return strcmp(target, path) == 0;
+    return strncmp(target, path, strlen(path)) == 0 &&
+           (target[strlen(path)] == '\0' || target[strlen(path)] == '.');
 }
 
 static bool how(const char *name)
@@ -46,6 +48,11 @@ ssize_t write(int fd, const void *data, size_t len)
         *(void **)&real = dlsym(RTLD_NEXT, "write");
     if (!is_ours(fd))
         return real(fd, data, len);
+    if (how("again") && !broken) {
+        broken = true;
+        errno = EINTR;
+        return -1;
+    }
     if (broken && how("full")) {
         errno = ENOSPC;
         return -1;
