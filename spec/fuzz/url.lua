@@ -3,6 +3,9 @@
 -- nothing and what was raised.
 
 local kataven = require "kataven"
+local redact = require "kataven.redact"
+
+redact.keys "" -- makes what it searches by, once for the process
 
 return function(baseUrl, path, id)
     local url
