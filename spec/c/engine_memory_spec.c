@@ -159,6 +159,39 @@ static void descriptors_may_run_out(void **state)
     assert_int_equal(count_descriptors(), open_before);
 }
 
+/* Blocks that are left once so many requests at a time were begun and dropped. */
+static long left_by(fixture *f, kat_engine *engine, int count)
+{
+    static kat_op ops[40];
+    int i;
+
+    for (i = 0; i < count; i++)
+        assert_null(start_on(engine, f, &ops[i], (ask){0}));
+    for (i = 0; i < count; i++)
+        kat_op_release(&ops[i]);
+    return ration_live;
+}
+
+/* Of many requests at once 32 are enough to have what they used kept for others. */
+static void what_is_kept_for_later_has_a_bound(void **state)
+{
+    fixture *f = *state;
+    kat_engine *engine;
+    long few, full;
+
+    ration_begin(-1, false);
+    engine = new_engine(NULL);
+    f->lines = kat_lines_new();
+    few = left_by(f, engine, 31);
+    full = left_by(f, engine, 32);
+    assert_true(full > few);
+    assert_int_equal(left_by(f, engine, 33), full);
+    assert_int_equal(left_by(f, engine, 40), full);
+    kat_lines_unref(f->lines);
+    kat_engine_free(engine);
+    assert_int_equal(ration_live, 0);
+}
+
 static int down(void **state)
 {
     fixture *f = *state;
@@ -175,6 +208,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere, up, down),
         cmocka_unit_test_setup_teardown(an_engine_outlives_a_failure, up, down),
         cmocka_unit_test_setup_teardown(descriptors_may_run_out, up, down),
+        cmocka_unit_test_setup_teardown(what_is_kept_for_later_has_a_bound, up, down),
     };
 
     return cmocka_run_group_tests_name("engine_memory", tests, no_proxies, NULL);
