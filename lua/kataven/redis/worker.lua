@@ -296,9 +296,10 @@ function worker.new(given)
     local loop, write = loops.new(), o.log
     local self
     -- An error of the seal, or of whatever else was handed an answer, may quote it.
-    function o.log(level, message)
+    local function log(level, message)
         write(level, self and self.hide and self.hide(message) or message)
     end
+    o.log = log
     self = setmetatable({
         options = o, log = o.log, loop = loop, tap = tap.new(),
         mine = {}, -- the entries that are under way here
