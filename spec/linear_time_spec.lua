@@ -134,7 +134,7 @@ describe("#speed the command's time grows no faster than the size of", function(
                 keys.table(CONTEXT, { key, key }, { key, key })
                 keys.record(CONTEXT, key)
                 json.document(key)
-                keys.plaintext(key)
+                require("kataven").plaintext(key)
                 diff.lines { unchanged = {}, unlisted = { key }, changes = {
                     { action = "revoke", name = key.name, id = key.id },
                 } }
@@ -441,7 +441,7 @@ describe("to keep time to the size, nothing is lost:", function()
 
     it("a place in a damaged file is told as before", function()
         local inLines = require("kataven.cassette.json").inLines
-        assert.equal("line 1, column 1: damaged JSON: x", inLines("", "x, at byte 1"))
+        assert.equal("line 1, column 1: damaged JSON: x", inLines("a", "x, at byte 1"))
         assert.equal("line 1, column 3: damaged JSON: x", inLines("éa", "x, at byte 4"))
         assert.equal("line 3, column 2: damaged JSON: x", inLines("a\n\nab", "x, at byte 5"))
         assert.equal("line 2, column 1: damaged JSON: x", inLines("a\n", "x, at byte 3"))
