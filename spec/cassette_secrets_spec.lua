@@ -198,6 +198,41 @@ io.write(count, "\n", table.concat(said, "\n"))
         end
     end)
 
+    -- A client whose cassette has this `redact`; the server gives the key back in the body.
+    local function recording(body, hook)
+        local cassette = kataven.cassette.open(path, { mode = "record", redact = hook })
+        local client = kataven.new { apiKey = "sk_live_canary-co_T0kEnqZ9xW4bV7", transport = cassette:over {
+            send = function() return { status = 200, headers = { ["content-type"] = "text/plain" }, body = body } end,
+        } }
+        assert(client:request { path = "/p" })
+        return cassette
+    end
+
+    it("what redact brings back in Base64: of something encoded, and broken into lines", function()
+        for _, padding in ipairs { "", "x", "xy", "xyz" } do
+            local percent = padding .. KEY:gsub(".", function(byte) return ("%%%02X"):format(byte:byte()) end)
+            local plain = (mime.b64(padding .. KEY))
+            for form, text in pairs { encoded = (mime.b64(percent)), lines = plain:gsub("(........)", "%1\n") } do
+                local cassette = recording(KEY, function(interaction)
+                    interaction.response.headers["x-note"] = text
+                end)
+                assert.matches("still holds a widget key", tostring(cassette:problem()), form .. " " .. padding)
+                assert.equal("", read(path))
+            end
+        end
+    end)
+
+    it("a key that the server has encoded twice", function()
+        local once = KEY:gsub("_", "%%5F")
+        -- Hidden, or else not saved at all.
+        recording("see /k/" .. once:gsub("%%", "%%25") .. " for it", nil)
+        local text = read(path)
+        for _ = 1, 3 do
+            assert.is_nil(text:find(KEY_PART, 1, true), text)
+            text = text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)
+        end
+    end)
+
     it("anything half-written: who is killed while it saves leaves the old file", function()
         local handle = assert(io.open(path, "wb"))
         handle:write "the old one"

@@ -98,7 +98,8 @@ faults.describe("apply, interrupted by Ctrl-C at every point of a run of ten key
             list[index] = { name = ("key %d"):format(index), agent_id = "x" }
             apply.mint(run.hub, { name = list[index].name })
         end
-        run.hub:next { { n = 2 }, { n = 30, delay = 1 } }
+        -- The first is answered when twenty are in flight.
+        run.hub:next { { n = 1 }, { n = 1, delay = 1.5 }, { n = 30, delay = 20 } }
         local file = apply.file(list)
         finally(function() os.remove(file) end)
         local output, errors, status = apply.run(run.hub, { file }, { before = struck(2, "answered", "INT") })

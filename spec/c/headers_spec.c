@@ -75,6 +75,7 @@ static void names_in_lower_case_values_trimmed(void **state)
     (void)state;
     check(LINES("HTTP/1.1 200 OK", "X-Request-ID: abc", "Content-Type:\t application/json \t", ""),
           "x-request-id=abc|content-type=application/json");
+    check(LINES("HTTP/1.1 200 OK", "AaZz09-_`@[{~: AZ", ""), "aazz09-_`@[{~=AZ");
     check(LINES("HTTP/1.1 200 OK", "A:", "B: ", "C:x:y", "\xc3\x84: \xc3\x84", ""),
           "a=|b=|c=x:y|\xc3\x84=\xc3\x84");
     check(LINES("HTTP/1.1 204 No Content", ""), "");

@@ -203,16 +203,17 @@ local function code_lines(file)
     return has
 end
 
--- The specs that run a mutant's line: the nearest above with code, since a statement may go over several.
+-- The specs that run a mutant's line: the nearest above with code, since a statement may go over several. A constant
+-- at the top of a file has none, and concerns all that run anything of it.
 local function concerned(runs, mutant, code)
     local line = mutant.line
-    while line > 1 and not code[line] and next(code) do
+    while line > 0 and not code[line] do
         line = line - 1
     end
     local list = {}
     for _, run in ipairs(runs) do
         local ran = run.ran[mutant.file]
-        if ran and ran[line] or unseen(run, mutant.file) then
+        if ran and (ran[line] or line == 0) or unseen(run, mutant.file) then
             list[#list + 1] = run
         end
     end

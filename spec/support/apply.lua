@@ -4,6 +4,7 @@
 local assert = require "luassert"
 local busted = require "busted"
 local child = require "spec.support.child"
+local core = require "kataven.core"
 local files = require "spec.support.files"
 local json = require "dkjson"
 local servers = require "spec.support.servers"
@@ -183,6 +184,7 @@ function Desk:done(words, options)
     assert.equal(0, status, errors)
     local document, stop = json.decode(output, 1, json.null)
     assert.equal("\n", output:sub(stop), "more than one document")
+    assert(core.decode(output)) -- dkjson does without commas
     return document, errors
 end
 
