@@ -232,15 +232,18 @@ describe("encoding", function()
         setmetatable({}, { __gc = run })
     end
 
-    -- Encodes tables while the collector is at work and `change` is called with the table, its names and its members.
+    -- Encodes tables while the collector is at work and `change` is called with the table, its names and its members. When
+    -- the collector comes by is its own affair: goes on until it has.
     local function encodeWhile(change, make)
         local pause, multiplier = collectgarbage("setpause", 0), collectgarbage("setstepmul", 10000)
-        local texts, value = {}, nil
-        for round = 1, 12 do
+        local texts, value, round, calls = {}, nil, 0, 0
+        repeat
+            round = round + 1
             local given = make(round)
             for _ = 1, 3 do
                 onCollect(function()
                     if value then
+                        calls = calls + 1
                         change(value)
                         collectgarbage()
                     end
@@ -250,7 +253,7 @@ describe("encoding", function()
             local text, place, problem = core.encode(given)
             value = nil
             texts[round] = text or { place, problem }
-        end
+        until round >= 12 and calls > 0 or round == 300
         collectgarbage("setpause", pause)
         collectgarbage("setstepmul", multiplier)
         return texts
