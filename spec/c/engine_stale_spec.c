@@ -69,6 +69,36 @@ static void nor_is_what_a_server_adds(void **state)
     check_replaced(*state, "/more", "GET");
 }
 
+static void say_good_bye(server *s, conn *c)
+{
+    if (strstr(c->text, " /bye")) {
+        answer(c, "200 OK", "Connection: close\r\n", OK);
+        hang_up(s, c, false);
+    } else {
+        misbehave(s, c);
+    }
+}
+
+/* A connection that was closed takes no other out of sight. */
+static void nor_where_another_was_closed_before(void **state)
+{
+    fixture *f = *state;
+    int connections;
+
+    server_does(&f->server, say_good_bye);
+    start(f, &f->ops[0], (ask){.path = "/bye"});
+    start(f, &f->ops[1], (ask){.path = "/first"});
+    finish_on(f->engine, &f->ops[0]);
+    finish_on(f->engine, &f->ops[1]);
+    kat_op_claim(&f->ops[0]);
+    kat_op_claim(&f->ops[1]);
+    tell(f, "/more");
+    connections = counted(f, connections);
+    check_answer(run(f, (ask){0}), 200, OK);
+    assert_int_equal(counted(f, connections), connections + 1);
+    kat_op_claim(&f->ops[0]);
+}
+
 static void a_reset_costs_no_request(void **state)
 {
     check_replaced(*state, "/reset", "POST");
@@ -114,9 +144,9 @@ static void it_is_what_is_left_of_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIXTURE(what_comes_unasked_is_no_answer), FIXTURE(nor_is_what_a_server_adds),
-        FIXTURE(a_reset_costs_no_request),        FIXTURE(the_time_is_the_request_s),
-        FIXTURE(it_is_what_is_left_of_it),
+        FIXTURE(what_comes_unasked_is_no_answer),     FIXTURE(nor_is_what_a_server_adds),
+        FIXTURE(nor_where_another_was_closed_before), FIXTURE(a_reset_costs_no_request),
+        FIXTURE(the_time_is_the_request_s),           FIXTURE(it_is_what_is_left_of_it),
     };
 
     return cmocka_run_group_tests(tests, no_proxies, NULL);
