@@ -232,8 +232,8 @@ describe("encoding", function()
         setmetatable({}, { __gc = run })
     end
 
-    -- Encodes tables while the collector is at work and `change` is called with the table, its names and its members. When
-    -- the collector comes by is its own affair: goes on until it has.
+    -- Encodes tables while the collector is at work, which calls `change` with the table. When it comes by is its own
+    -- affair: goes on until it has.
     local function encodeWhile(change, make)
         local pause, multiplier = collectgarbage("setpause", 0), collectgarbage("setstepmul", 10000)
         local texts, value, round, calls = {}, nil, 0, 0

@@ -54,12 +54,12 @@ local function make(tree, arguments)
     return ("cd %s && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u LUA_BIN -u LUA_PC -u CI %s"):format(tree, arguments)
 end
 
--- Runs one spec in a tree. `setting` goes before make. Nothing that a mutant does may fill the machine, and nothing that
--- it started may go on after it: it runs in a session of its own, of which the rest is killed.
+-- Runs one spec in a tree. `setting` goes before make. Nothing that a mutant does may fill the machine, and nothing
+-- that it started may go on after it: it runs in a session of its own, of which the rest is killed.
 local function run_spec(tree, run, limit, setting, variables)
     local began = now()
-    local ok = sh(make(tree, ([[%s setsid -w sh -c 'echo $$ >build/mutant.session; ulimit -v 8000000; ulimit -f 1000000; ]]
-        .. [[exec "$@"' - timeout --foreground -k 5 %d ]]
+    local ok = sh(make(tree, ([[%s setsid -w sh -c 'echo $$ >build/mutant.session; ]]
+        .. [[ulimit -v 8000000; ulimit -f 1000000; exec "$@"' - timeout --foreground -k 5 %d ]]
         .. [[make -s run-specs LUA=%s SPECS=%s %s >build/mutant.out 2>&1]])
         :format(setting, limit + 60, run.lua, run.spec, variables)))
     sh(("pkill -KILL -s $(cat %s/build/mutant.session) 2>/dev/null"):format(tree))
