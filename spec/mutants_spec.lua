@@ -27,6 +27,8 @@ describe("mutants of Lua", function()
     it("swap comparisons, and drop what is given back", function()
         expect("lua", "return a < b", { "return a <= b", "return nil" })
         expect("lua", "return a == b", { "return a ~= b", "return nil" })
+        expect("lua", "return a.friend", { "return nil" })
+        expect("lua", "local function f() return side end", { "local function f() return nil end" })
     end)
 
     it("swap signs that join, and leave those that stand before a number", function()

@@ -182,7 +182,15 @@ end
 
 -- What a function gives back, dropped.
 local function returns(line, language, add)
-    local from, to = line:match(language == "c" and "%f[%w_]return ()[^;]+();" or "%f[%w_]return ()[^;]-() ?e?n?d?$")
+    local from, to
+    if language == "c" then
+        from, to = line:match "%f[%w_]return ()[^;]+();"
+    else
+        from, to = line:match "%f[%w_]return ()[^;]-() end%f[^%w_].*$"
+        if not from then
+            from, to = line:match "%f[%w_]return ()[^;]-()%s*$"
+        end
+    end
     local value = from and line:sub(from, to - 1) or ""
     if value ~= "" and value ~= "nil" and value ~= "true" and value ~= "false" and not value:find "^[%d.]+$" then
         add(from, to - 1, language == "c" and "0" or "nil")
