@@ -30,7 +30,7 @@ describe("an answer with a Content-Encoding", function()
                 gzip = "gzip", GZip = "GZip", ["x-gzip"] = "x-gzip", br = "br", zstd = "zstd", deflate = "deflate",
                 ["identity, gzip"] = "gzip", ["gzip,br"] = "gzip, br", [" , gzip ,"] = "gzip",
             } do
-                for _, body in ipairs { GZIP, '{"id":"wk_1"}', "[]", "text" } do
+                for _, body in ipairs { GZIP, "text", "\139{}" } do
                     local value, err = ask(method, answer(coding, body))
                     assert.is_nil(value)
                     assert.equal("ResponseError", err.name)
@@ -53,8 +53,16 @@ describe("an answer with a Content-Encoding", function()
     end)
 
     it("is fine where no body is promised", function()
-        for _, body in ipairs { "", GZIP, '{"id":"wk_1"}' } do
+        for _, body in ipairs { "", GZIP } do
             assert.is_true((spy.client(spy.new(answer("gzip", body))).widgetKeys.delete "wk_1"))
+        end
+    end)
+
+    it("is fine where the body is the JSON that was promised all the same: it may hold what is shown once", function()
+        for _, coding in ipairs { "none", "UTF-8", "gzip" } do
+            assert.same({}, (assert(ask("list", answer(coding, "[]")))))
+            assert.equal("wk_1", assert(ask("create", answer(coding, '{"id":"wk_1"}'))).id)
+            assert.equal("wk_1", spy.client(spy.new(answer(coding, '{"id":"wk_1"}'))).widgetKeys.delete "wk_1".id)
         end
     end)
 
@@ -78,9 +86,9 @@ describe("an answer with a Content-Encoding", function()
     it("is the same from a server and from a cassette", function()
         local server = servers.tcp { default = { { ["repeat"] = true, steps = { { read = "request" },
             { send = servers.answer { headers = { ["Content-Type"] = "application/json",
-                ["Content-encoding"] = "gzip" }, body = '{"id":"wk_1"}' } } } } } }
+                ["Content-encoding"] = "gzip" }, body = GZIP } } } } } }
         local tape = play.open(nil, [[{"request":{"method":"POST","path":"/p","json":{}},
-            "response":{"status":200,"headers":{"Content-Encoding":"GZIP"},"json":{"id":"wk_1"}}}]])
+            "response":{"status":200,"headers":{"Content-Encoding":"GZIP"},"body":"no JSON"}}]])
         for _, options in ipairs { { baseUrl = server.url }, { transport = tape } } do
             options.apiKey = spy.TOKEN
             local client = kataven.new(options)

@@ -116,8 +116,6 @@ static kat_headers_result add(kat_headers *h, const char *line, size_t len)
         if (blank)
             return KAT_HEADERS_BAD_FRAMING;
         h->promise = true;
-    } else if (is_named(name, name_len, "content-encoding")) {
-        h->coded = true;
     }
     if (kat_headers_count(h) >= KAT_HEADERS_MAX_COUNT)
         return KAT_HEADERS_TOO_LARGE;
@@ -164,7 +162,7 @@ kat_headers_result kat_headers_line(kat_headers *h, const char *line, size_t len
     if (h->body ? h->interim : !h->begun) {
         h->text.len = h->list.len = 0;
         h->begun = true;
-        h->body = h->interim = h->sized = h->coded = h->promise = false;
+        h->body = h->interim = h->sized = h->promise = false;
         h->status = status_of(line, len);
         return h->status >= 100 ? KAT_HEADERS_OK : KAT_HEADERS_BAD_STATUS;
     }
@@ -240,7 +238,7 @@ void kat_headers_reset(kat_headers *h)
     kat_buf_reset(&h->list, KEEP_LIST);
     h->seen = 0;
     h->status = 0;
-    h->begun = h->body = h->interim = h->sized = h->coded = h->promise = false;
+    h->begun = h->body = h->interim = h->sized = h->promise = false;
 }
 
 void kat_headers_free(kat_headers *h)

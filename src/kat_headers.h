@@ -27,7 +27,6 @@ typedef struct kat_headers {
     bool interim; /* it was that of a 1xx, which another answer follows */
     bool sized;   /* it has a Content-Length: */
     uint64_t length;
-    bool coded;   /* it has a Content-Encoding: the body may not be what it seems */
     bool promise; /* of a body: a length above 0, or a transfer coding */
 } kat_headers;
 

@@ -6,6 +6,7 @@ enum {
     PREFIX = 8,  /* of a key: sk_live_ */
     LONGEST = 6, /* escape: \u002d */
     LEVELS = 7,
+    STAY = 64, /* bytes between looks at which levels are needed */
     KEY = 1,   /* a node where a key's prefix ends */
     KEY64 = 2, /* a node where what every key in Base64 holds ends */
     /* What is known of a byte of the text. */
@@ -177,9 +178,25 @@ bool kat_redactor_add_keys(kat_redactor *r)
 void kat_redactor_free(kat_redactor *r)
 {
     if (r->nodes)
-        kat_wipe(r->nodes, r->cap * sizeof *r->nodes);
-    kat_free(r->nodes);
+        kat_wipe(r->nodes, r->count * sizeof *r->nodes);
+    if (r->cap > 0)
+        kat_free(r->nodes);
     kat_wipe(r, sizeof *r);
+}
+
+size_t kat_redactor_size(const kat_redactor *r)
+{
+    return r->count * sizeof *r->nodes;
+}
+
+void kat_redactor_move(kat_redactor *to, void *memory, kat_redactor *from)
+{
+    *to = *from;
+    to->cap = 0;
+    to->nodes = memory;
+    if (from->count > 0)
+        memcpy(memory, from->nodes, kat_redactor_size(from));
+    kat_redactor_free(from);
 }
 
 /* The node after one more byte: the longest end of what was read that a form
@@ -207,7 +224,7 @@ static void link_node(kat_redactor *r, uint32_t parent, uint32_t at)
 }
 
 /* Breadth first, in levels of the trie: `order` has room for all nodes. */
-static bool link_all(kat_redactor *r)
+bool kat_redactor_link(kat_redactor *r)
 {
     uint32_t *order, done, count = 0, c;
     int byte;
@@ -523,12 +540,36 @@ static void settle(scan *s, int level, bool all)
     }
 }
 
+/* Whether an escape may begin with a sign and this byte. */
+static bool may_begin(unsigned char sign, unsigned char next)
+{
+    return sign == '%' ? hex(next) >= 0
+                       : next == 'u' || next == '"' || next == '\\' || next == '/';
+}
+
+/* Passes on a sign that waits alone and begins no escape, as the next byte shows:
+ * what settle would do, for most of the signs of a text that is full of them. */
+static void pass_sign(scan *s, int level, unsigned char next)
+{
+    reader *l = &s->levels[level];
+    unit sign = l->pending[0];
+
+    if (level == s->top && is_sign(next) && next != sign.byte)
+        rise(s, sign.from);
+    l->waiting = 0;
+    if (!s->failed)
+        read_unit(s, l, sign);
+    push(s, level + 1, sign);
+}
+
 /* Takes one byte of the text of a level. */
 static void push(scan *s, int level, unit u)
 {
     for (; level <= s->top && !s->failed; level++) {
         reader *l = &s->levels[level];
 
+        if (l->waiting == 1 && !may_begin(l->bytes[0], u.byte))
+            pass_sign(s, level, u.byte);
         if (level < LEVELS && (l->waiting > 0 || u.byte == (unsigned char)SIGNS[level])) {
             l->bytes[l->waiting] = u.byte;
             l->pending[l->waiting++] = u;
@@ -563,7 +604,8 @@ static void read_text(scan *s, const char *text)
 
     for (i = 0; i < s->len && !s->failed; i++) {
         push(s, 0, (unit){i, i + 1, (unsigned char)text[i]});
-        while (s->top > 0 && is_spare(s))
+        /* Not at once: where there was an escape, there often is another. */
+        while (i % STAY == 0 && s->top > 0 && is_spare(s))
             s->top--;
     }
     for (level = 0; level <= s->top && level < LEVELS; level++)
@@ -615,7 +657,7 @@ bool kat_redact(kat_redactor *r, const char *text, size_t len, kat_buf *out, int
     *found = 0;
     if (r->count == 0 || len == 0)
         return true;
-    if (!link_all(r))
+    if (!kat_redactor_link(r))
         return false;
     read_text(&s, text);
     done = !s.failed && (!s.marks || write_masked(&s, text, out));

@@ -16,10 +16,10 @@ KAT_BEGIN_DECLS
 #define KAT_REDACT_MASK "[redacted]"
 
 /* A trie of forms with the links of Aho and Corasick. Always usable when
- * zero-filled; owns its memory. */
+ * zero-filled; owns its memory, unless it was moved into another's. */
 typedef struct kat_redactor {
     struct kat_redact_node *nodes;
-    uint32_t count, cap;
+    uint32_t count, cap; /* cap is 0 where the nodes are in another's memory */
     uint32_t forms; /* how many were added */
     uint32_t depth; /* of the longest */
     uint32_t root[256];
@@ -34,7 +34,16 @@ bool kat_redactor_add(kat_redactor *r, const char *form, size_t len);
 /* Hides keys from now on. False when memory has run out. */
 bool kat_redactor_add_keys(kat_redactor *r);
 
-/* Overwrites the forms, and frees them. */
+/* Makes the links, which the first search does otherwise. False when memory has run
+ * out; it may be tried again. */
+bool kat_redactor_link(kat_redactor *r);
+
+/* Moves a redactor that is linked into memory of kat_redactor_size bytes, which stays
+ * its owner's; no form can be added then. `from` is empty afterwards. */
+size_t kat_redactor_size(const kat_redactor *r);
+void kat_redactor_move(kat_redactor *to, void *memory, kat_redactor *from);
+
+/* Overwrites the forms, and frees them where they are its own. */
 void kat_redactor_free(kat_redactor *r);
 
 /* Appends the text without its secrets to `out`; appends nothing where it holds

@@ -252,7 +252,7 @@ static int op_take(lua_State *L)
         lua_pushinteger(L, op->status);
         push_headers(L, kat_op_headers(op));
         results = 3;
-        if (top && op->status / 100 == 2 && !kat_op_headers(op)->coded &&
+        if (top && op->status / 100 == 2 &&
             lkat_pushjson(L, body, kat_op_spare(op), *top, max_values)) {
             lua_pushnil(L);
             lua_insert(L, -2);

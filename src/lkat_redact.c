@@ -66,31 +66,43 @@ static int redactor_find(lua_State *L)
     return 1;
 }
 
-/* redactor(forms, keys) -> userdata; `keys`: hide what looks like a key, too */
+/* Pushes a redactor without forms, with room behind it. */
+static redactor *push_redactor(lua_State *L, size_t room)
+{
+    redactor *r = lkat_newuserdata(L, sizeof *r + room);
+
+    *r = (redactor){0};
+    luaL_getmetatable(L, TYPE);
+    lua_setmetatable(L, -2);
+    return r;
+}
+
+/* redactor(forms, keys) -> userdata; `keys`: hide what looks like a key, too. It is made
+ * apart and then moved into Lua's memory: one that a finaliser makes while the state is
+ * closed is never collected, and would be lost. */
 static int redactor_new(lua_State *L)
 {
     bool keys = lua_toboolean(L, 2);
-    redactor *r;
+    redactor *made, *r;
     int i, count;
 
     luaL_checktype(L, 1, LUA_TTABLE);
     count = (int)lua_rawlen(L, 1);
-    r = lkat_newuserdata(L, sizeof *r);
-    *r = (redactor){0};
-    luaL_getmetatable(L, TYPE);
-    lua_setmetatable(L, -2);
+    made = push_redactor(L, 0);
     for (i = 1; i <= count; i++) {
         size_t len;
         const char *form;
 
         lua_rawgeti(L, 1, i);
         form = luaL_checklstring(L, -1, &len);
-        if (!kat_redactor_add(&r->forms, form, len))
+        if (!kat_redactor_add(&made->forms, form, len))
             return lkat_nomem(L);
         lua_pop(L, 1);
     }
-    if (keys && !kat_redactor_add_keys(&r->forms))
+    if ((keys && !kat_redactor_add_keys(&made->forms)) || !kat_redactor_link(&made->forms))
         return lkat_nomem(L);
+    r = push_redactor(L, kat_redactor_size(&made->forms));
+    kat_redactor_move(&r->forms, r + 1, &made->forms);
     return 1;
 }
 

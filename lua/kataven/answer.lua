@@ -70,16 +70,16 @@ function answer.read(response, most, always)
         return { form = "empty" }
     end
     local coding = answer.coding(response)
-    if coding then
-        return { form = "coded", problem = ("a body with the Content-Encoding %s (none was asked for: have the "
-            .. "server, or a proxy before it, send it as it is)"):format(coding) }
-    elseif kind and not declared and not always then
+    if kind and not declared and not always and not coding then
         return { form = "text" }
     end
     local value, top, rows = core.decode(response.body, false, most)
     if value == nil and rows then
         return { form = "crowded", problem = ("the answer holds more than %.0f JSON values, one for each %d bytes of"
             .. " maxResponseBytes; a larger maxResponseBytes lets it through"):format(most, BYTES_PER_VALUE) }
+    elseif value == nil and coding then
+        return { form = "coded", problem = ("a body with the Content-Encoding %s (none was asked for: have the "
+            .. "server, or a proxy before it, send it as it is)"):format(coding) }
     elseif value == nil then
         if declared then
             return { form = "broken", problem = "broken JSON: " .. top }

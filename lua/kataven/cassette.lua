@@ -249,8 +249,9 @@ end
 --- a transport over the client's own one.
 ---@param inner kataven.Transport
 ---@param token string|nil the client's key or JWT, to be kept out of the file from now on
+---@param others? string[] further secrets, likewise
 ---@return kataven.Transport
-function Cassette:over(inner, token)
+function Cassette:over(inner, token, others)
     requireSelf(self, "over(inner, token)")
     local recorder = self.recorder
 
@@ -258,6 +259,9 @@ function Cassette:over(inner, token)
         return self
     end
     recorder:learnToken(token)
+    for _, secret in ipairs(others or {}) do
+        recorder:learnToken(secret)
+    end
     local unplayed = self.unplayed
     return {
         -- What comes beside the wait is the client's, and for its libcurl.

@@ -77,52 +77,34 @@ local function headerSets(base, over)
     return { plain = plain, withBody = headers.merge({ ["Content-Type"] = "application/json" }, plain) }
 end
 
--- Shorter ones would be found in words of ours, and in Base64 not at all.
-local SHORTEST_PASSWORD, SHORTEST_PAIR = 4, 8
+-- A shorter text would be found in words of ours.
+local SHORTEST_SECRET = 4
 
--- A proxy's user info, as far as its answers, which are the call's where there is no TLS, may echo it: a password, or a
--- user that stands for one, and both together, as they are sent.
+-- A proxy's user info, which its answers may echo: those are the call's where there is no TLS. As both are sent together,
+-- and each by itself, decoded and as they stand in the URL.
 local function proxySecrets(o)
-    local proxy = o.proxy
-    if proxy == nil and not o.direct then
-        proxy = core.proxyOfEnvironment(o.baseText:find "^https:" ~= nil)
+    local found = {}
+    if o.direct or o.baseText:find "^https:" then
+        return found
     end
+    local proxy = o.proxy == nil and core.proxyOfEnvironment(false) or o.proxy
     local info = proxy and proxy:match "^([^@]*)@"
     if not info then
-        return {}
+        return found
     end
-    info = info:gsub("^[^/]*://", ""):gsub("%%(%x%x)", function(hex)
+    info = info:gsub("^[^/]*://", "")
+    local decoded = info:gsub("%%(%x%x)", function(hex)
         return string.char(tonumber(hex, 16))
     end)
-    local user, password = info:match "^([^:]*):?(.*)$"
-    local pair, secrets = user .. ":" .. password, {}
-    password = password ~= "" and password or user
-    if #pair >= SHORTEST_PAIR then
-        secrets[1] = pair
-    end
-    if #password >= SHORTEST_PASSWORD then
-        secrets[#secrets + 1] = password
-    end
-    return secrets
-end
-
--- Hides the key, and a proxy's password, in what is told of a call.
-local function redactorOf(o)
-    local first = redact.secrets(o.apiKey)
-    local others = {}
-    for i, secret in ipairs(proxySecrets(o)) do
-        others[i] = redact.secrets(secret)
-    end
-    if #others == 0 then
-        return first
-    end
-    return { text = function(_, text)
-        text = first:text(text)
-        for i = 1, #others do
-            text = others[i]:text(text)
+    for _, text in ipairs { decoded, info } do
+        local user, password = text:match "^([^:]*):?(.*)$"
+        for _, secret in ipairs { user .. ":" .. password, password, user } do
+            if #secret >= SHORTEST_SECRET then
+                found[#found + 1] = secret
+            end
         end
-        return text
-    end }
+    end
+    return found
 end
 
 -- A client's inside; the user's object holds it in closures only, so that a
@@ -130,6 +112,7 @@ end
 local function newInside(o)
     local clock = o.transport and check.callable(o.transport.clock) and o.transport:clock() or nil
     local host = o.host or {}
+    local others = proxySecrets(o)
     local inside = {
         engine = core.engine(o.caFile, o.caPath, o.proxy == false and "" or o.proxy, o.maxResponseBytes,
             o.maxConcurrent),
@@ -141,7 +124,7 @@ local function newInside(o)
         maxResponseBytes = o.maxResponseBytes,
         mostValues = answer.mostValues(o.maxResponseBytes),
         log = o.log,
-        redactor = redactorOf(o),
+        redactor = redact.secrets(o.apiKey, others),
         now = clock and clock.now or core.now,
         host = host,
         block = core.wait, -- how to wait where the host cannot
@@ -173,7 +156,7 @@ local function newInside(o)
         inside.curl = transport.new(inside.engine, { direct = o.direct, watches = inside.watches,
             mostValues = inside.mostValues })
     end
-    inside.transport = over and o.transport:over(inside.curl, o.apiKey) or o.transport or inside.curl
+    inside.transport = over and o.transport:over(inside.curl, o.apiKey, others) or o.transport or inside.curl
     -- Calls may block, and nobody listens.
     inside.plain = inside.transport == inside.curl and inside.wait == core.wait and not host.here and not o.log
     return inside

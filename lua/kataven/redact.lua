@@ -97,12 +97,17 @@ end
 --- both alphabets (from about seven bytes on), each also with percent or JSON
 --- escapes. Without a token (nil or "") it changes nothing.
 ---@param token string|nil
+---@param others? string[] further secrets, hidden in the same way
 ---@return kataven.Redactor
-function redact.secrets(token)
+function redact.secrets(token, others)
     if token ~= nil and type(token) ~= "string" then
         error("redact.secrets: token must be a string, got a " .. type(token), 2)
     end
-    local hide = hider({ token }, false)
+    local tokens = { token }
+    for _, other in ipairs(others or {}) do
+        tokens[#tokens + 1] = other
+    end
+    local hide = hider(tokens, false)
     return {
         text = function(_, text)
             return hide(text)

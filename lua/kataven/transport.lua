@@ -28,7 +28,7 @@ local headers = require "kataven.headers"
 
 ---@class kataven.Transport
 ---@field send fun(self: kataven.Transport, request: kataven.Request, wait: fun(seconds: number, fd?: integer): boolean?): kataven.Response?, kataven.Failure?
----@field over? fun(self: kataven.Transport, inner: kataven.Transport, apiKey: string): kataven.Transport wraps a client's libcurl; the key is for hiding it
+---@field over? fun(self: kataven.Transport, inner: kataven.Transport, apiKey: string, others: string[]): kataven.Transport wraps a client's libcurl; the key, and what else a text may not show, are for hiding them
 ---@field clock? fun(self: kataven.Transport): kataven.cassette.Clock? the time to live in
 
 local transport = {}

@@ -13,6 +13,9 @@ local KEY = "[sp]k_live_[A-Za-z0-9_-]+"
 -- all that looks like a key counts as a known one.
 local MOST_KEYS = 1000
 
+-- How much of a key is known: the rest of a longer one goes with its beginning.
+local LONGEST_KEY = 256
+
 -- How many times over a key may be escaped that is learned.
 local MOST_ESCAPED = 3
 
@@ -57,6 +60,7 @@ function secrets.new()
 
     local function learnKeys(text)
         for key in text:gmatch(KEY) do
+            key = key:sub(1, LONGEST_KEY)
             if keys > MOST_KEYS then
                 return
             elseif keys == MOST_KEYS then
