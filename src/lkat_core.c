@@ -70,6 +70,24 @@ static int environment(lua_State *L)
     lua_getfenv(L, 1);
     return 1;
 }
+
+/* requireIn(require, name, globals) -> the module. What it loads gets those globals,
+ * whatever the running coroutine's are. Raises what `require` does. */
+static int require_in(lua_State *L)
+{
+    int status;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    lua_settop(L, 3);
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    lua_insert(L, 1);
+    lua_replace(L, LUA_GLOBALSINDEX);
+    status = lua_pcall(L, 1, 1, 0);
+    lua_insert(L, 1);
+    lua_replace(L, LUA_GLOBALSINDEX);
+    return status == 0 ? 1 : lua_error(L);
+}
 #endif
 
 LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
@@ -77,6 +95,7 @@ LKAT_EXPORT int luaopen_kataven_core(lua_State *L)
     static const luaL_Reg functions[] = {
 #if LUA_VERSION_NUM < 502
         {"environment", environment},
+        {"requireIn", require_in},
 #endif
         {"now", now},
         {"wait", block},

@@ -51,6 +51,13 @@ static int tell(lua_State *L)
 static void tell_host(lua_State *L, kat_engine *engine)
 {
     int fd = kat_watched_fd(engine);
+#if LUA_VERSION_NUM < 502
+    lua_Debug caller;
+
+    /* Nobody calls where the state is closed, which unloads libraries in any order. */
+    if (!lua_getstack(L, 1, &caller))
+        return;
+#endif
 
     if (fd < 0 || !lua_checkstack(L, 4))
         return;

@@ -52,7 +52,7 @@ busted.subscribe({ "test", "start" }, function(element)
 end)
 
 local function begin(path, options)
-    local cassette, problem = cassetteOf.try(path, options)
+    local cassette, problem = cassetteOf.try(path, options, false)
 
     if cassette and cassette.mode == "record" and recorded[lasting.path(path)] then
         cassette = nil

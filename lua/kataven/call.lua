@@ -51,13 +51,14 @@ local function takeTurn(self)
                 ("the deadline of %g s passed before it could be sent (maxConcurrent = %d)"):format(
                     self.deadline, client.maxConcurrent))
         end
-        local mine = self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1)
-        if mine then
+        local behind = waiting.isBehind(self)
+        local mine = behind and "later" or self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1)
+        if mine == true then
             return nil
         elseif mine == nil then -- a finaliser's call, of what is collected together with it
             return failures.new(self, "ClosedError", "the client, or this call, was collected; nothing was sent")
         end
-        local longest = (client.watches or self.crew) and self.timeout or pause
+        local longest = behind and waiting.SHORTEST or (client.watches or self.crew) and self.timeout or pause
         if left < longest then
             longest = left
         end
@@ -287,9 +288,11 @@ function call.run(client, spec, options, headerSets, retry)
             return response.value, metaOf(response, 1, client.now() - began)
         end
     end
+    client.calls = client.calls + 1
     -- What is set later is named here, so that there is room for it.
     local self = {
         client = client,
+        number = client.calls,
         method = spec.method,
         path = spec.path,
         url = spec.url,
@@ -309,6 +312,7 @@ function call.run(client, spec, options, headerSets, retry)
         turn = client.engine:turn(),
         wait = nil,
         crew = nil,
+        place = nil,
         probes = nil,
     }
     local problem = waiting.settle(self)

@@ -156,7 +156,7 @@ end
 --- As `open`, but returns nil and the problem instead of raising.
 ---@param path string
 ---@param options kataven.cassette.Options|nil
----@param watch? "strict"|"always" say at the end of the program what is left: in the strict mode only, or always
+---@param watch? boolean say at the end of the program what is left: always, or never; nil: in the strict mode
 ---@return kataven.Cassette|nil
 ---@return string|nil problem
 function cassette.try(path, options, watch)
@@ -176,7 +176,7 @@ function cassette.try(path, options, watch)
     end
     if not made then
         return nil, problem
-    elseif watch == "always" or watch and settings.strict then
+    elseif watch or watch == nil and settings.strict then
         made.unplayed:watch(settings.strict)
     end
     return setmetatable(made, Cassette)
@@ -196,7 +196,7 @@ end
 ---@param options kataven.cassette.Options|nil
 ---@return kataven.Cassette
 function cassette.open(path, options)
-    local made, problem = cassette.try(path, options, "strict")
+    local made, problem = cassette.try(path, options)
 
     if not made then
         error("kataven.cassette.open: " .. problem, 2)

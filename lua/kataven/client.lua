@@ -132,6 +132,8 @@ local function newInside(o)
         watches = core.descriptors and host.watches and clock == nil or false,
         ownClock = clock ~= nil,
         closed = false,
+        calls = 0, -- how many there were, for their order
+        front = { first = 1, last = 0 }, -- of the queue, see waiting.isBehind
         -- The calls that are in the host's hands right now. One whose wait raised,
         -- or whose coroutine was dropped, leaves it once it was collected.
         waiting = setmetatable({}, { __mode = "k" }),

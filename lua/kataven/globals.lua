@@ -44,6 +44,13 @@ function globals.getenv(name)
     return ok and type(value) == "string" and value ~= "" and value or nil
 end
 
+local function load(name)
+    if core.requireIn then -- 5.1 and LuaJIT: each coroutine has globals of its own
+        return core.requireIn(require, name, environment)
+    end
+    return require(name)
+end
+
 --- Loads a module that is not needed from the beginning, by the `require` that
 --- kataven itself was loaded with. Its files read that as a global, so where the host
 --- has taken it away since, it is back for as long as they load.
@@ -51,11 +58,11 @@ end
 ---@return any
 function globals.require(name)
     if globals.get "require" == require or type(environment) ~= "table" then
-        return require(name)
+        return load(name)
     end
     local before = rawget(environment, "require")
     rawset(environment, "require", require)
-    local ok, loaded = pcall(require, name)
+    local ok, loaded = pcall(load, name)
     rawset(environment, "require", before)
     if not ok then
         error(loaded, 0)

@@ -5,8 +5,12 @@
 ---     local keys    = kataven.assert(client.widgetKeys.list())
 
 -- The core asks for cjson too; but a sandbox's `require` may be hidden from C. Where
--- it does not load, the core says what to do.
-pcall(require, "cjson")
+-- it does not load, the core says what to do; but not where memory has run out, since
+-- a second `require` would call that a loop.
+local loaded, problem = pcall(require, "cjson")
+if not loaded and problem == "not enough memory" then
+    error(problem, 0)
+end
 
 local canceller = require "kataven.canceller"
 local check = require "kataven.check"
@@ -74,6 +78,10 @@ function kataven.plaintext(key, err)
             .. tostring(key or err), 2)
     elseif type(key) ~= "table" then
         error("kataven.plaintext takes the key that create returned, a table, got " .. check.describe(key), 2)
+    end
+    local hidden = check.hidden("the key", key)
+    if hidden then
+        error("kataven.plaintext: " .. hidden, 2)
     end
     return plaintext.of(key)
 end

@@ -14,6 +14,8 @@ waiting.PAUSE_FIRST, waiting.PAUSE_GROWTH, waiting.PAUSE_LONGEST = 0.001, 1.5, 0
 --- The longest that a host is blocked without a look at its hooks: a signal that
 --- comes just before a wait does not break it, and Ctrl-C sets a hook.
 waiting.STRETCH = 1
+-- Seconds within which a call in front of the queue looks again: one whose wait raised never does.
+local LONGEST_LOOK = 0.05
 -- What a sum of waits may miss its end by, in floating point.
 local ROUNDING = 1e-6
 
@@ -167,13 +169,47 @@ function waiting.settle(self)
     return problem
 end
 
+-- A place in front of the queue, for a call that cannot ask for its turn yet: those behind it are to stay there.
+local function standInFront(self)
+    local front = self.client.front
+    front.last = front.last + 1
+    self.place = { number = self.number, ends = self.client.now() + LONGEST_LOOK }
+    front[front.last] = self.place
+end
+
 --- Tries a wait before a write goes out, where nothing else tells whether the place can wait: what a wait raises must
 --- come before anything is sent.
 ---@param self table a call, or a crew of client:parallel's
 function waiting.probe(self)
     if self.probes and not stopped(self) then
+        if self.number then -- a crew does not queue itself
+            standInFront(self)
+        end
         wait(self, waiting.SHORTEST, bell(self, waiting.SHORTEST))
     end
+end
+
+--- Whether a call that began earlier has not asked for its turn yet, since it still tries a wait.
+---@param self table a call
+---@return boolean
+function waiting.isBehind(self)
+    local front, now = self.client.front, self.client.now()
+    local place = front[front.first]
+    while place and (place.left or place.ends <= now) do
+        front[front.first] = nil
+        front.first = front.first + 1
+        place = front[front.first]
+    end
+    if place and place.number < self.number then
+        if not self.place then
+            standInFront(self)
+        end
+        self.place.ends = now + LONGEST_LOOK
+        return true
+    elseif self.place then
+        self.place.left = true
+    end
+    return false
 end
 
 return waiting

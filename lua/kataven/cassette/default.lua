@@ -30,7 +30,7 @@ end
 
 local function shared(path)
     if not opened[path] then
-        local cassette, problem = globals.require("kataven.cassette").try(path, nil, "always")
+        local cassette, problem = globals.require("kataven.cassette").try(path, nil, true)
 
         if not cassette then
             return nil, "KATAVEN_CASSETTE: " .. problem

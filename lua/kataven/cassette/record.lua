@@ -184,7 +184,7 @@ local MONTHS = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", 
 --- it, now and in every replay.
 ---@param response kataven.Response
 function record.settleDate(response)
-    local headers = response.headers
+    local headers = response.headers or {} -- a transport may leave them out
     local told, date = headers["retry-after"], headers["date"]
 
     -- What differs with this machine's clock would differ in a replay.
