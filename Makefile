@@ -242,7 +242,8 @@ $(BUILD)/lua: spec/support/lua.c
 # (cassette_default, signals), what is in Lua alone (the command, plan, redis), and what tests the specs' servers, the
 # documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
-	--errors-for-leak-kinds=definite --num-callers=30 --log-file=$(REPORTS)/%p
+	--errors-for-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/spec/support/valgrind.supp \
+	--log-file=$(REPORTS)/%p
 OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli descriptors descriptors_shortage \
 	examples fault_ends faults gcstress hub log man options plan plan_wanted proxy_faults readme servers signals tcp_server testing_guide) \
 	$(wildcard spec/cli_*_spec.lua spec/redis_*_spec.lua)

@@ -56,6 +56,10 @@ describe("what a script leaves unplayed", function()
             assert.same({ "done\n", left(), 1 }, { run(OPENS) })
         end)
 
+        it("is the same for a cassette that was opened by try", function()
+            assert.same({ "done\n", left(), 1 }, { run((OPENS:gsub("cassette%.open%(", "cassette.try("))) })
+        end)
+
         it("makes it fail also when it ends by os.exit", function()
             for _, ending in ipairs { "os.exit()", "os.exit(0)", "os.exit(0, true)" } do
                 assert.same({ "done\n", left(), 1 }, { replay(LISTS .. ending) }, ending)

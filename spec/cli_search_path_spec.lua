@@ -88,6 +88,18 @@ describe("the command, in a folder with hostile modules,", function()
         end
     end
 
+    it("runs nothing beside a link to it", function()
+        shell.run("mkdir -p %s/links %s/lua && cp -R %s/kataven %s/lua/", folder, folder, folder, folder)
+        shell.run("ln -sf %s/root/bin/kataven %s/links/kataven", place, folder)
+        for _, word in ipairs { "./kataven", interpreter() .. " kataven", folder .. "/links/kataven" } do
+            local code, output = shell.try("cd %s/links && LUA_PATH=%s LUA_CPATH=%s " .. word .. " --version 2>&1",
+                folder, absolute(package.path), absolute(package.cpath))
+            assert.is_nil(output:find("HOSTILE", 1, true), output)
+            assert.matches("^kataven %d", output)
+            assert.equal(0, code)
+        end
+    end)
+
     it("still takes what an absolute path of the user's leads to", function()
         local _, output = shell.try("cd / && LUA_PATH=%s LUA_CPATH=%s " .. interpreter() .. " " .. here
             .. "/bin/kataven --version 2>&1", folder .. "/?.lua;" .. absolute(package.path), absolute(package.cpath))

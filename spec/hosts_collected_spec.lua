@@ -159,6 +159,26 @@ describe("a state that ends", function()
         io.write "ended"
     ]]
 
+    it("may have got a library of the host's after the client that it is told of", function()
+        if not require("spec.support.loops").get "cqueues" then
+            pending "there is no cqueues here"
+            return
+        end
+        local server = servers.tcp { default = { { read = "request" }, { send = EMPTY } } }
+        finally(function() server:stop() end)
+        for _, given in ipairs { "function() end", '"yield"' } do
+            local output, errors, status = child.complete([[
+                local client = require("kataven").new { apiKey = "sk_live_spec_x", baseUrl = os.getenv "URL",
+                    wait = ]] .. given .. [[ }
+                local thread = coroutine.create(function() client.widgetKeys.list() end)
+                repeat assert(coroutine.resume(thread)) until coroutine.status(thread) == "dead"
+                require "cqueues"
+                io.write "ended"
+            ]], { URL = server.url })
+            assert.same({ "", "ended", 0 }, { errors, output, status })
+        end
+    end)
+
     for _, name in ipairs { "cqueues", "copas", "luv" } do
         local function run(launcher)
             local loop = require("spec.support.loops").get(name)

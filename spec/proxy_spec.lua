@@ -144,6 +144,30 @@ describe("a proxy", function()
         end
     end)
 
+    it("has its user info in no recording either", function()
+        proxy:script { default = { { read = "request" }, { send = servers.answer { status = 403,
+            headers = { ["X-Echo"] = "{proxy-authorization}", ["Content-Type"] = "application/json" },
+            body = '{"user":"corpuser","password":"S3cr&t+p4ss","as":"S3cr%26t%2Bp4ss"}' },
+            echo = "proxy-authorization" } } }
+        local path = os.tmpname()
+        finally(function() os.remove(path) end)
+        local tape = kataven.cassette.open(path, { mode = "record" })
+        local client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = "http://hub.example", allowHttp = true,
+            proxy = proxy.url:gsub("://", "%0corpuser:S3cr%%26t%%2Bp4ss@"), transport = tape }
+        local _, err = client.widgetKeys.list()
+        client:close()
+        assert.equal("PermissionDeniedError", err.name)
+        local handle = assert(io.open(path, "rb"))
+        local text = handle:read "*a"
+        handle:close()
+        for _, place in ipairs { text, err.message, err.body, err.headers["x-echo"] } do
+            for _, secret in ipairs { "corpuser", "S3cr&t+p4ss", "S3cr%26t%2Bp4ss", "Y29ycHVzZXI6UzNjciZ0K3A0c3" } do
+                assert.is_nil(place:find(secret, 1, true), place)
+            end
+        end
+        assert.matches("redacted", text, 1, true)
+    end)
+
     it("is asked with a user that stands for a password, which no text shows either", function()
         proxy:script { default = { { read = "request" }, { send = servers.answer { status = 407,
             body = "no T0kenOfMine, no {proxy-authorization}" }, echo = "proxy-authorization" } } }

@@ -72,6 +72,15 @@ end
 local ok, problem = pcall(client.queue, client, {})
 check(not ok and problem:find("client:queue is for OpenResty", 1, true), problem)
 
+-- A coroutine with globals of its own, on 5.1 and LuaJIT: what was not needed yet is still loaded.
+if setGlobals then
+    local fine, why = threads.resume(threads.create(function()
+        setGlobals(0, {})
+        return kataven.new { apiKey = "sk_live_a_1", wait = "yield" }
+    end))
+    check(fine, why)
+end
+
 -- Coroutines, where there are any.
 local yields, unyielding = pcall(kataven.new, { apiKey = "sk_live_a_1", wait = "yield" })
 check(yields == HAS_COROUTINES, unyielding)
@@ -87,6 +96,7 @@ local HEAD = [[
 local URL, CAN_READ, HAS_COROUTINES = %q, %s, %s
 local error, ipairs, pcall, setmetatable, tostring, type = error, ipairs, pcall, setmetatable, tostring, type
 local write, stderr = io.write, io.stderr
+local threads, setGlobals = coroutine, HAS_COROUTINES and rawget(_G, "setfenv")
 local host = _G
 ]]
 

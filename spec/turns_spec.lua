@@ -1,5 +1,6 @@
 -- maxConcurrent over real connections, as the server sees it (spec/queue_spec.lua has it by a spy's clock).
 
+local core = require "kataven.core"
 local kataven = require "kataven"
 local scheduler = require "spec.support.scheduler"
 local servers = require "spec.support.servers"
@@ -79,6 +80,36 @@ describe("maxConcurrent, over real connections,", function()
             local stats = hub:stats()
             assert.same({ 5 * max, max }, { stats.total, stats.mostInFlight })
             assert.is_true(stats.connections <= max)
+            client:close()
+        end
+    end)
+
+    it("keeps the order of reads and writes, in whichever order their host goes on with them", function()
+        for _, backwards in ipairs { false, true } do
+            server:script { default = { { ["repeat"] = true, steps = { { read = "request" },
+                { send = servers.answer { headers = JSON, body = "{}" } } } } } }
+            client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = server.url, maxConcurrent = 1,
+                wait = function() coroutine.yield() end }
+            local threads, wanted, left = {}, {}, nil
+            for index, method in ipairs { "POST", "GET", "GET", "DELETE", "GET", "PATCH", "POST", "GET" } do
+                wanted[index] = "/" .. index
+                threads[index] = coroutine.create(function()
+                    assert(client:request { method = method, path = wanted[index] })
+                end)
+                assert(coroutine.resume(threads[index]))
+            end
+            repeat
+                left = 0
+                for at = 1, #threads do
+                    local thread = threads[backwards and #threads + 1 - at or at]
+                    if coroutine.status(thread) ~= "dead" then
+                        left = left + 1
+                        assert(coroutine.resume(thread))
+                    end
+                end
+                core.wait(0.001)
+            until left == 0
+            assert.same(wanted, paths())
             client:close()
         end
     end)
