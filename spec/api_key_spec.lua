@@ -168,6 +168,17 @@ describe("an API key that is none as it stands", function()
     end)
 end)
 
+describe("an API key of any length", function()
+    it("is looked through in a moment", function() -- by the square it would be minutes
+        for _, text in ipairs { " ", "a ", "=", "a.", ":", "a=", "bearer", "authorization ", "%", ".", "\"", "\194" } do
+            local message = misuse(function()
+                kataven.new { apiKey = text:rep(100000) .. "!" }
+            end)
+            assert.matches("^apiKey ", message)
+        end
+    end)
+end)
+
 describe("an API key that is one", function()
     it("is sent as it is, and hidden in an answer that has it", function()
         for _, key in ipairs {

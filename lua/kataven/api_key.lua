@@ -43,6 +43,7 @@ local SLIPS = {
     { "^%s*basic%s", SCHEME },
     { "^%s*token%s", SCHEME },
     { "://", "is a URL; " .. ALONE },
+    -- No blanks before these: what a set matches twice takes time by the square.
     { "^[%w%s_.$-]+[:=]+%s*$", NAME_ALONE },
     { "^[%w%s_.$-]+[:=]", NAMED },
     { "%%%x%x", "holds percent-encoding (%XX); pass the key as it was shown" },
