@@ -298,7 +298,7 @@ function worker.new(given)
     local loop, write = loops.new(), o.log
     local self
     -- An error of the seal, or of whatever else was handed an answer, may quote it.
-    function o.log(level, message)
+    o.log = function(level, message)
         write(level, self and self.hide and self.hide(message) or message)
     end
     self = setmetatable({
