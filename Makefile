@@ -239,12 +239,12 @@ $(BUILD)/lua: spec/support/lua.c
 # And under valgrind, which sees what libcurl and Lua do as well. Left out, besides the above: what mostly searches
 # texts, for minutes (canary, cassette_secrets), what counts or closes descriptors, of which valgrind has its own, what
 # goes by the clock (faults, and workers beside Redis; the sanitizers see those), what starts processes by the hundred
-# (cassette_default, signals), what is in Lua alone (the command, plan, redis), and what tests the specs' servers, the
+# (cassette_default, cassette_strict, signals), what is in Lua alone (the command, plan, redis), and what tests the specs' servers, the
 # documents or busted's helper.
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
 	--errors-for-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/spec/support/valgrind.supp \
 	--log-file=$(REPORTS)/%p
-OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cli descriptors descriptors_shortage \
+OTHERS = $(patsubst %,spec/%_spec.lua,annotations busted canary cassette_default cassette_secrets cassette_strict cli descriptors descriptors_shortage \
 	examples fault_ends faults gcstress hub log man options plan plan_wanted proxy_faults readme servers signals tcp_server testing_guide) \
 	$(wildcard spec/cli_*_spec.lua spec/redis_*_spec.lua)
 

@@ -80,9 +80,10 @@ describe("kataven.cassette.file", function()
 
         it("reads headers of any bytes, in requests and in responses", function()
             local function read(headers)
-                return file.parse(([[{"version":1,"interactions":[{
-                    "request":{"method":"GET","path":"/a",%s},"response":{"status":200,%s}}]}]])
-                    :format(headers, headers))
+                local text = [[{"version":1,"interactions":[{
+                    "request":{"method":"GET","path":"/a",%s},"response":{"status":200,%s}}]}]]
+
+                return file.parse(text:format(headers, headers))
             end
             local interaction = assert(read '"headers":{"A":"x"},"headersBase64":{"X-B":"Y2Fm6Q==","c":""}')[1]
             assert.same({ a = "x", ["x-b"] = "caf\233", c = "" }, interaction.request.headers)

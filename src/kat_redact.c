@@ -543,8 +543,7 @@ static void settle(scan *s, int level, bool all)
 /* Whether an escape may begin with a sign and this byte. */
 static bool may_begin(unsigned char sign, unsigned char next)
 {
-    return sign == '%' ? hex(next) >= 0
-                       : next == 'u' || next == '"' || next == '\\' || next == '/';
+    return sign == '%' ? hex(next) >= 0 : next == 'u' || next == '"' || next == '\\' || next == '/';
 }
 
 /* Passes on a sign that waits alone and begins no escape, as the next byte shows:

@@ -20,8 +20,8 @@ KAT_BEGIN_DECLS
 typedef struct kat_redactor {
     struct kat_redact_node *nodes;
     uint32_t count, cap; /* cap is 0 where the nodes are in another's memory */
-    uint32_t forms; /* how many were added */
-    uint32_t depth; /* of the longest */
+    uint32_t forms;      /* how many were added */
+    uint32_t depth;      /* of the longest */
     uint32_t root[256];
     bool keys;   /* hide keys, too */
     bool linked; /* no form was added since the links were made */

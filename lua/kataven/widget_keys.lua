@@ -162,7 +162,7 @@ return function(send)
     end
 
     --- POST /api/v1/widget-keys: mints a key. The answer holds the plaintext
-    --- (the string that begins with pk_live_), this once and never again. Never
+    --- (see kataven.plaintext), this once and never again. Never
     --- sent twice; see maybeApplied for a lost answer. Errors: BadRequestError,
     --- AuthenticationError, ServerError.
     ---@param input kataven.WidgetKeyInput
