@@ -90,7 +90,7 @@ describe("maxConcurrent, over real connections,", function()
                 { send = servers.answer { headers = JSON, body = "{}" } } } } } }
             client = kataven.new { apiKey = "sk_live_spec_x", baseUrl = server.url, maxConcurrent = 1,
                 wait = function() coroutine.yield() end }
-            local threads, wanted, left = {}, {}, nil
+            local threads, wanted, left = {}, {}
             for index, method in ipairs { "POST", "GET", "GET", "DELETE", "GET", "PATCH", "POST", "GET" } do
                 wanted[index] = "/" .. index
                 threads[index] = coroutine.create(function()

@@ -7,9 +7,9 @@
 -- The core asks for cjson too; but a sandbox's `require` may be hidden from C. Where
 -- it does not load, the core says what to do; but not where memory has run out, since
 -- a second `require` would call that a loop.
-local loaded, problem = pcall(require, "cjson")
-if not loaded and problem == "not enough memory" then
-    error(problem, 0)
+local found, missing = pcall(require, "cjson")
+if not found and missing == "not enough memory" then
+    error(missing, 0)
 end
 
 local canceller = require "kataven.canceller"

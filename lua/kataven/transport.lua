@@ -26,9 +26,11 @@ local headers = require "kataven.headers"
 ---@field sent boolean whether the request may have gone out
 ---@field status? integer where the answer had begun
 
+---@alias kataven.Over fun(self: kataven.Transport, inner: kataven.Transport, apiKey: string, others: string[]): kataven.Transport
+
 ---@class kataven.Transport
 ---@field send fun(self: kataven.Transport, request: kataven.Request, wait: fun(seconds: number, fd?: integer): boolean?): kataven.Response?, kataven.Failure?
----@field over? fun(self: kataven.Transport, inner: kataven.Transport, apiKey: string, others: string[]): kataven.Transport wraps a client's libcurl; the key, and what else a text may not show, are for hiding them
+---@field over? kataven.Over wraps a client's libcurl; the key, and `others` that no text may show, are for hiding them
 ---@field clock? fun(self: kataven.Transport): kataven.cassette.Clock? the time to live in
 
 local transport = {}
