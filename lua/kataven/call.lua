@@ -52,8 +52,8 @@ local function takeTurn(self)
                     self.deadline, client.maxConcurrent))
         end
         local behind = waiting.isBehind(self)
-        local mine = behind and "later" or self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1)
-        if mine == true then
+        local mine = not behind and self.turn:ask(client.engine, self.timeout + client.connectTimeout + 1)
+        if mine then
             return nil
         elseif mine == nil then -- a finaliser's call, of what is collected together with it
             return failures.new(self, "ClosedError", "the client, or this call, was collected; nothing was sent")

@@ -193,8 +193,12 @@ end
 ---@param self table a call
 ---@return boolean
 function waiting.isBehind(self)
-    local front, now = self.client.front, self.client.now()
+    local front = self.client.front
     local place = front[front.first]
+    if not place then
+        return false -- as nearly always, and without a look at the clock
+    end
+    local now = self.client.now()
     while place and (place.left or place.ends <= now) do
         front[front.first] = nil
         front.first = front.first + 1
